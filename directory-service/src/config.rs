@@ -1,0 +1,481 @@
+//! Every setting, typed and parsed once, from flags and the environment. What is wrong is told all at once.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret as _, SecretString};
+
+const DEFAULT_CONNECTIONS: u32 = 20;
+const MOST_CONNECTIONS: u32 = 1_000;
+const DEFAULT_GRACE: Duration = Duration::from_secs(40);
+const MOST_GRACE_SECONDS: u64 = 3_600;
+
+/// What to do about the schema when the service starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrate {
+    /// Bring the schema up to date, one process at a time.
+    OnStart,
+    /// Change nothing, and refuse to start unless the schema fits.
+    Check,
+}
+
+impl FromStr for Migrate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "on-start" => Ok(Self::OnStart),
+            "check" => Ok(Self::Check),
+            _ => Err("must be on-start or check"),
+        }
+    }
+}
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// `sqlite:` or `postgres:` URL; it may hold a password.
+    pub url: SecretString,
+    /// How many connections one process opens at most.
+    pub max_connections: u32,
+}
+
+/// What the service needs to run, apart from its listener.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `sqlite:` or `postgres:` URL; it may hold a password.
+    pub database_url: SecretString,
+    /// How many database connections one process opens at most.
+    pub max_connections: u32,
+    /// What to do about the schema at the start.
+    pub migrate: Migrate,
+    /// The file with the secret keys.
+    pub keyring_file: PathBuf,
+    /// How long calls may take to finish after a stop.
+    pub shutdown_grace: Duration,
+}
+
+impl Config {
+    /// The settings that everything else has a default for.
+    pub fn new(database_url: SecretString, keyring_file: PathBuf) -> Self {
+        Self {
+            database_url,
+            max_connections: DEFAULT_CONNECTIONS,
+            migrate: Migrate::OnStart,
+            keyring_file,
+            shutdown_grace: DEFAULT_GRACE,
+        }
+    }
+
+    /// Where the data is.
+    pub fn database(&self) -> DatabaseConfig {
+        DatabaseConfig {
+            url: self.database_url.clone(),
+            max_connections: self.max_connections,
+        }
+    }
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings are not usable:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// The directory service of Rollcall.
+#[derive(Debug, Parser)]
+#[command(name = "directory-service", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves the directory over gRPC until SIGTERM.
+    Serve(ServeArgs),
+    /// Brings the database's schema up to date, or looks at it.
+    Migrate {
+        /// What to do about the schema.
+        #[command(subcommand)]
+        action: MigrateAction,
+    },
+    /// Makes the first operator token and prints it, alone, on standard output.
+    Init(InitArgs),
+}
+
+/// What to do about the schema.
+#[derive(Debug, Subcommand)]
+pub enum MigrateAction {
+    /// Applies what is pending.
+    Up(DatabaseArgs),
+    /// Prints every migration and whether it is applied.
+    Status(DatabaseArgs),
+    /// Ends with exit code 1 unless this program can work with the schema.
+    Check(DatabaseArgs),
+}
+
+/// Where the data is, as given.
+#[derive(Args, Debug)]
+pub struct DatabaseArgs {
+    /// sqlite: or postgres: URL.
+    #[arg(long, env = "DIRECTORY_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<SecretString>,
+    /// A file that holds the URL, in its place.
+    #[arg(long, env = "DIRECTORY_DATABASE_URL_FILE")]
+    database_url_file: Option<PathBuf>,
+    /// How many database connections this process opens at most [default: 20].
+    #[arg(long, env = "DIRECTORY_DATABASE_MAX_CONNECTIONS")]
+    database_max_connections: Option<String>,
+}
+
+/// The settings of `init`, as given.
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Revokes the operator tokens that live and makes a new one.
+    #[arg(long)]
+    pub new_operator_token: bool,
+}
+
+/// The settings of `serve`, as given.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Where gRPC is served [default: 127.0.0.1:50051].
+    #[arg(long, env = "DIRECTORY_GRPC_LISTEN")]
+    grpc_listen: Option<String>,
+    /// Where probes and metrics are served [default: 127.0.0.1:9090].
+    #[arg(long, env = "DIRECTORY_ADMIN_LISTEN")]
+    admin_listen: Option<String>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// on-start or check [default: on-start].
+    #[arg(long, env = "DIRECTORY_DB_MIGRATE")]
+    db_migrate: Option<String>,
+    /// Secret keys, 32 random bytes in base64 a line, the newest first; mode 0600.
+    #[arg(long, env = "DIRECTORY_KEYRING_FILE")]
+    keyring_file: Option<PathBuf>,
+    /// How long calls may take to finish after a stop [default: 40].
+    #[arg(long, env = "DIRECTORY_SHUTDOWN_GRACE_SECONDS")]
+    shutdown_grace_seconds: Option<String>,
+}
+
+/// The settings of `serve`, checked.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// Where gRPC is served.
+    pub grpc_listen: SocketAddr,
+    /// Where probes and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// The rest.
+    pub config: Config,
+}
+
+impl DatabaseArgs {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`]: every problem at once.
+    pub fn check(self) -> Result<DatabaseConfig, ConfigErrors> {
+        let mut problems = Problems::default();
+        let database = self.read(&mut problems);
+        problems.none_or(database)
+    }
+
+    fn read(self, problems: &mut Problems) -> DatabaseConfig {
+        let url = self.database_url.as_ref().map(|url| url.expose_secret().to_owned());
+        let url = match (given(url), self.database_url_file) {
+            (Some(_), Some(_)) => {
+                problems.add("DIRECTORY_DATABASE_URL and DIRECTORY_DATABASE_URL_FILE are both set; keep one");
+                String::new()
+            }
+            (Some(url), None) => url,
+            (None, Some(file)) => std::fs::read_to_string(&file).unwrap_or_else(|error| {
+                problems.add(format!(
+                    "DIRECTORY_DATABASE_URL_FILE: {} cannot be read: {error}",
+                    file.display()
+                ));
+                String::new()
+            }),
+            (None, None) => {
+                problems.add("DIRECTORY_DATABASE_URL (or DIRECTORY_DATABASE_URL_FILE) is required");
+                String::new()
+            }
+        };
+        let url = url.trim_end_matches(['\r', '\n']).to_owned();
+        if !url.is_empty()
+            && !["sqlite:", "postgres:", "postgresql:"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme))
+        {
+            problems.add("DIRECTORY_DATABASE_URL must begin with sqlite: or postgres:");
+        }
+        let max_connections = problems.number(
+            "DIRECTORY_DATABASE_MAX_CONNECTIONS",
+            self.database_max_connections,
+            1..=MOST_CONNECTIONS,
+        );
+        DatabaseConfig {
+            url: url.into(),
+            max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
+        }
+    }
+}
+
+impl ServeArgs {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`]: every problem at once.
+    pub fn check(self) -> Result<ServeConfig, ConfigErrors> {
+        let mut problems = Problems::default();
+        let grpc_listen = problems.address(
+            "DIRECTORY_GRPC_LISTEN",
+            self.grpc_listen,
+            ([127, 0, 0, 1], 50051).into(),
+        );
+        let admin_listen = problems.address(
+            "DIRECTORY_ADMIN_LISTEN",
+            self.admin_listen,
+            ([127, 0, 0, 1], 9090).into(),
+        );
+        if grpc_listen == admin_listen && grpc_listen.port() != 0 {
+            problems.add("DIRECTORY_GRPC_LISTEN and DIRECTORY_ADMIN_LISTEN must differ");
+        }
+        let database = self.database.read(&mut problems);
+        let migrate = given(self.db_migrate)
+            .map_or(Ok(Migrate::OnStart), |text| text.parse())
+            .unwrap_or_else(|rule| {
+                problems.add(format!("DIRECTORY_DB_MIGRATE {rule}"));
+                Migrate::Check
+            });
+        if self
+            .keyring_file
+            .as_ref()
+            .is_none_or(|path| path.as_os_str().is_empty())
+        {
+            problems.add("DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line");
+        }
+        let grace = problems.number(
+            "DIRECTORY_SHUTDOWN_GRACE_SECONDS",
+            self.shutdown_grace_seconds,
+            0..=MOST_GRACE_SECONDS,
+        );
+        let config = Config {
+            database_url: database.url,
+            max_connections: database.max_connections,
+            migrate,
+            keyring_file: self.keyring_file.unwrap_or_default(),
+            shutdown_grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
+        };
+        problems.none_or(ServeConfig {
+            grpc_listen,
+            admin_listen,
+            config,
+        })
+    }
+}
+
+/// An empty variable counts as none.
+fn given(value: Option<String>) -> Option<String> {
+    value.filter(|text| !text.is_empty())
+}
+
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
+    }
+
+    fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(ConfigErrors(self.0))
+        }
+    }
+
+    fn address(&mut self, name: &str, value: Option<String>, default: SocketAddr) -> SocketAddr {
+        given(value)
+            .map_or(Ok(default), |text| text.parse())
+            .unwrap_or_else(|_| {
+                self.add(format!(
+                    "{name} must be an address and a port, such as 127.0.0.1:{}",
+                    default.port()
+                ));
+                default
+            })
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display>(
+        &mut self,
+        name: &str,
+        value: Option<String>,
+        range: std::ops::RangeInclusive<T>,
+    ) -> Option<T> {
+        let parsed = given(value)?.parse().ok().filter(|number| range.contains(number));
+        if parsed.is_none() {
+            self.add(format!(
+                "{name} must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ));
+        }
+        parsed
+    }
+}
+
+/// Warns of variables that look like ours and are none, with the closest name that is one.
+pub fn warn_of_unknown_variables(present: impl IntoIterator<Item = OsString>) {
+    for (unknown, closest) in unknown_variables(present) {
+        tracing::warn!(variable = unknown, "no setting has this name; the closest is {closest}");
+    }
+}
+
+fn unknown_variables(present: impl IntoIterator<Item = OsString>) -> Vec<(String, String)> {
+    let command = <Cli as clap::CommandFactory>::command();
+    let serve = command
+        .find_subcommand("serve")
+        .into_iter()
+        .flat_map(clap::Command::get_arguments);
+    let known: Vec<&str> = serve.filter_map(|argument| argument.get_env()?.to_str()).collect();
+    let ours = present
+        .into_iter()
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| {
+            // `DIRECTORY_SERVICE_PORT_...` and the like are what Kubernetes makes of a Service's name.
+            name.starts_with("DIRECTORY_") && !name.starts_with("DIRECTORY_SERVICE_") && !known.contains(&name.as_str())
+        });
+    ours.filter_map(|name| {
+        let closest = known.iter().min_by_key(|candidate| distance(&name, candidate))?;
+        Some((name, (*closest).to_owned()))
+    })
+    .collect()
+}
+
+/// Levenshtein's distance.
+fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in right.bytes().enumerate() {
+            let cost = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+impl DatabaseConfig {
+    /// Whether the data is in an SQLite file.
+    pub fn is_sqlite(&self) -> bool {
+        self.url.expose_secret().starts_with("sqlite:")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(arguments: &[&str]) -> ServeArgs {
+        let program = ["directory-service", "serve"];
+        match Cli::try_parse_from(program.iter().chain(arguments)).unwrap().command {
+            Command::Serve(args) => args,
+            Command::Migrate { .. } | Command::Init(_) => unreachable!("serve was asked for"),
+        }
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let errors = serve(&[
+            "--grpc-listen=here",
+            "--database-url=mysql://x",
+            "--database-max-connections=0",
+            "--db-migrate=yes",
+            "--shutdown-grace-seconds=soon",
+        ])
+        .check()
+        .unwrap_err();
+
+        assert_eq!(
+            errors.0,
+            [
+                "DIRECTORY_GRPC_LISTEN must be an address and a port, such as 127.0.0.1:50051",
+                "DIRECTORY_DATABASE_URL must begin with sqlite: or postgres:",
+                "DIRECTORY_DATABASE_MAX_CONNECTIONS must be a whole number from 1 to 1000",
+                "DIRECTORY_DB_MIGRATE must be on-start or check",
+                "DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line",
+                "DIRECTORY_SHUTDOWN_GRACE_SECONDS must be a whole number from 0 to 3600",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_url_may_come_from_a_file_but_not_from_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("uri");
+        std::fs::write(&file, "postgres://directory@db/directory\n").unwrap();
+        let from_file = format!("--database-url-file={}", file.display());
+
+        let config = serve(&[&from_file, "--keyring-file=/keys"]).check().unwrap().config;
+        assert_eq!(config.database_url.expose_secret(), "postgres://directory@db/directory");
+        assert_eq!((config.max_connections, config.migrate), (20, Migrate::OnStart));
+        assert_eq!(config.shutdown_grace, Duration::from_secs(40));
+
+        let both = serve(&[&from_file, "--database-url=sqlite::memory:", "--keyring-file=/keys"]).check();
+        assert_eq!(
+            both.unwrap_err().0,
+            ["DIRECTORY_DATABASE_URL and DIRECTORY_DATABASE_URL_FILE are both set; keep one"]
+        );
+    }
+
+    #[test]
+    fn secrets_show_neither_in_debug_output_nor_in_errors() {
+        let secret = "--database-url=postgres://directory:hunter2@db/directory";
+        let arguments = serve(&[secret, "--keyring-file=/keys"]);
+        assert!(!format!("{arguments:?}").contains("hunter2"));
+        let config = arguments.check().unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+
+        let errors = serve(&["--database-url=mysql://directory:hunter2@db"])
+            .check()
+            .unwrap_err();
+        assert!(!errors.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_mistyped_variable_is_met_with_the_closest_name() {
+        let present = [
+            "DIRECTORY_GRPC_LISTENER",
+            "DIRECTORY_KEYRING_FILE",
+            "DIRECTORY_SERVICE_PORT",
+            "PATH",
+        ];
+
+        let unknown = unknown_variables(present.map(OsString::from));
+
+        assert_eq!(
+            unknown,
+            [("DIRECTORY_GRPC_LISTENER".to_owned(), "DIRECTORY_GRPC_LISTEN".to_owned())]
+        );
+    }
+}

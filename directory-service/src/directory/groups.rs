@@ -1,0 +1,288 @@
+//! Use cases of groups and their members.
+
+use tracing::instrument;
+
+use super::users::{allow, allow_in_tenant, expect_version};
+use super::{Directory, DirectoryError};
+use crate::domain::Invalid;
+use crate::domain::actor::Actor;
+use crate::domain::change::{Change, ChangeKind, Resource};
+use crate::domain::filter::{GroupFilter, GroupOrderKey, Order};
+use crate::domain::group::{Group, GroupUpdate, NewGroup};
+use crate::domain::id::{GroupId, TenantId, UserId};
+use crate::domain::membership::{MAX_IDS, MembersChange};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::version::Version;
+use crate::store::users::{Intent, Locked};
+use crate::store::{self, StoreError, WriteTransaction};
+
+/// How many ids an error lists.
+const LISTED: usize = 20;
+/// How much an error shows of what is no id.
+const SHOWN_CHARACTERS: usize = 64;
+
+impl Directory {
+    /// Creates a group with its first members.
+    ///
+    /// # Errors
+    /// [`DirectoryError::GroupTaken`], [`DirectoryError::MembersNotFound`], [`DirectoryError::MembersAreGroups`],
+    /// [`DirectoryError::SourceConflict`], [`DirectoryError::Invalid`]: too many members.
+    #[instrument(name = "directory.create_group", skip_all, fields(tenant.id = %actor.tenant))]
+    pub async fn create_group(&self, actor: &Actor, new: &NewGroup) -> Result<Group, DirectoryError> {
+        let members = bounded(new.members.clone())?;
+        let now_us = self.clock.now_us();
+        let group = Group {
+            id: GroupId::generate(),
+            version: Version::FIRST,
+            created_us: now_us,
+            updated_us: now_us,
+            display_name: new.display_name.clone(),
+            external_id: new.external_id.clone(),
+        };
+        let (group, members) = (&group, &members);
+        self.db
+            .write(|tx| async move {
+                allow_in_tenant(&tx, actor).await?;
+                store::groups::insert(&tx, actor.tenant, group)
+                    .await
+                    .map_err(group_taken)?;
+                let outcome = change_members(&tx, actor, group.id, members, now_us).await?;
+                let attributes = ["display_name"]
+                    .into_iter()
+                    .chain(group.external_id.as_ref().map(|_| "external_id"));
+                let resource = Resource::Group(group.id);
+                let created = Change::of(ChangeKind::Created, resource, group.version, attributes.collect());
+                outcome.record(&tx, actor, group, Some(created), now_us).await
+            })
+            .await?;
+        Ok(group.clone())
+    }
+
+    /// Reads a group.
+    ///
+    /// # Errors
+    /// [`DirectoryError::GroupNotFound`].
+    #[instrument(name = "directory.get_group", skip_all, fields(tenant.id = %tenant, group.id = %id))]
+    pub async fn get_group(&self, tenant: TenantId, id: GroupId) -> Result<Group, DirectoryError> {
+        store::groups::find(self.db.reader(), tenant, id)
+            .await?
+            .ok_or(DirectoryError::GroupNotFound)
+    }
+
+    /// Reads a page of groups.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Store`].
+    #[instrument(name = "directory.list_groups", skip_all, fields(tenant.id = %tenant))]
+    pub async fn list_groups(
+        &self,
+        tenant: TenantId,
+        filter: Option<&GroupFilter>,
+        order: Order<GroupOrderKey>,
+        request: &PageRequest,
+    ) -> Result<Page<Group>, DirectoryError> {
+        Ok(store::groups::list(self.db.reader(), tenant, filter, order, request).await?)
+    }
+
+    /// Changes a group and its members. What changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// [`DirectoryError::GroupNotFound`], [`DirectoryError::VersionMismatch`], [`DirectoryError::GroupTaken`],
+    /// [`DirectoryError::MembersNotFound`], [`DirectoryError::MembersAreGroups`], [`DirectoryError::SourceConflict`],
+    /// [`DirectoryError::Invalid`]: too many members.
+    #[instrument(name = "directory.update_group", skip_all, fields(tenant.id = %actor.tenant, group.id = %update.id))]
+    pub async fn update_group(&self, actor: &Actor, update: &GroupUpdate) -> Result<Group, DirectoryError> {
+        let members = bounded(update.members.clone().unwrap_or_default())?;
+        let now_us = self.clock.now_us();
+        let members = &members;
+        self.db
+            .write(|tx| async move {
+                let before = lock_group(&tx, actor, update.id, update.expected, Intent::Change).await?;
+                let mut group = before.clone();
+                let attributes = group.apply(update);
+                let outcome = change_members(&tx, actor, group.id, members, now_us).await?;
+                if !attributes.is_empty() || outcome.changed() {
+                    group.version = before.version.next();
+                    group.updated_us = now_us;
+                    store::groups::update(&tx, actor.tenant, &group, before.version)
+                        .await
+                        .map_err(group_taken)?;
+                }
+                let resource = Resource::Group(group.id);
+                let updated = (!attributes.is_empty())
+                    .then(|| Change::of(ChangeKind::Updated, resource, group.version, attributes));
+                outcome.record(&tx, actor, &group, updated, now_us).await?;
+                Ok(group)
+            })
+            .await
+    }
+
+    /// Deletes a group and its memberships.
+    ///
+    /// # Errors
+    /// [`DirectoryError::GroupNotFound`], [`DirectoryError::VersionMismatch`], [`DirectoryError::SourceConflict`].
+    #[instrument(name = "directory.delete_group", skip_all, fields(tenant.id = %actor.tenant, group.id = %id))]
+    pub async fn delete_group(
+        &self,
+        actor: &Actor,
+        id: GroupId,
+        expected: Option<Version>,
+    ) -> Result<(), DirectoryError> {
+        let now_us = self.clock.now_us();
+        self.db
+            .write(|tx| async move {
+                let tenant = actor.tenant;
+                let group = lock_group(&tx, actor, id, expected, Intent::Delete).await?;
+                store::memberships::lock_of_group(&tx, tenant, id).await?;
+                store::memberships::delete_of_group(&tx, tenant, id).await?;
+                store::groups::delete(&tx, tenant, id).await?;
+                let resource = Resource::Group(id);
+                store::changes::bury(&tx, actor, now_us, resource).await?;
+                let change = Change::of(ChangeKind::Deleted, resource, group.version.next(), Vec::new());
+                store::changes::append(&tx, actor, now_us, &[change]).await?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// What a change of members did.
+#[derive(Debug, Default)]
+struct Outcome {
+    added: Vec<UserId>,
+    removed: Vec<UserId>,
+    /// Users who were named and whom a deleted group blocked.
+    blocked: Vec<UserId>,
+}
+
+impl Outcome {
+    const fn changed(&self) -> bool {
+        !self.added.is_empty() || !self.removed.is_empty()
+    }
+
+    /// Lifts the blocks of those who were named, and records everything.
+    async fn record(
+        self,
+        tx: &WriteTransaction,
+        actor: &Actor,
+        group: &Group,
+        first: Option<Change>,
+        now_us: i64,
+    ) -> Result<(), DirectoryError> {
+        let Self {
+            mut added,
+            mut removed,
+            blocked,
+        } = self;
+        added.sort_unstable();
+        removed.sort_unstable();
+        let mut changes: Vec<_> = first.into_iter().collect();
+        let (id, version) = (group.id, group.version);
+        changes.extend(Change::of_members(ChangeKind::MembersRemoved, id, version, &removed));
+        changes.extend(Change::of_members(ChangeKind::MembersAdded, id, version, &added));
+        for (user, version) in store::users::lift_group_deleted(tx, actor.tenant, &blocked, now_us).await? {
+            changes.push(Change::of(
+                ChangeKind::Updated,
+                Resource::User(user),
+                version,
+                vec!["blocks"],
+            ));
+        }
+        store::changes::append(tx, actor, now_us, &changes).await?;
+        Ok(())
+    }
+}
+
+/// Adds and removes members of a locked group. The users to add are locked first, which also tells who exists.
+async fn change_members(
+    tx: &WriteTransaction,
+    actor: &Actor,
+    group: GroupId,
+    change: &MembersChange,
+    now_us: i64,
+) -> Result<Outcome, DirectoryError> {
+    let tenant = actor.tenant;
+    let locked = store::users::lock_members(tx, tenant, &change.add).await?;
+    if locked.len() < change.add.len() || !change.unknown.is_empty() {
+        let unknown = change
+            .add
+            .iter()
+            .filter(|id| locked.binary_search_by_key(id, |member| &member.id).is_err());
+        return Err(refuse_members(tx, tenant, &unknown.copied().collect::<Vec<_>>(), &change.unknown).await?);
+    }
+    let removed = if change.remove_all {
+        store::memberships::delete_others(tx, tenant, group, &change.add).await?
+    } else {
+        store::memberships::delete(tx, tenant, group, &change.remove).await?
+    };
+    let added = store::memberships::insert(tx, tenant, group, &change.add, now_us).await?;
+    let blocked = locked
+        .iter()
+        .filter(|member| member.group_deleted)
+        .map(|member| member.id)
+        .collect();
+    Ok(Outcome {
+        added,
+        removed,
+        blocked,
+    })
+}
+
+/// Says what is wrong with members that are no users.
+async fn refuse_members(
+    tx: &WriteTransaction,
+    tenant: TenantId,
+    unknown: &[UserId],
+    no_ids: &[String],
+) -> Result<DirectoryError, StoreError> {
+    let ids: Vec<_> = unknown.iter().map(|id| id.uuid()).collect();
+    let groups = store::groups::known(&**tx, tenant, &ids).await?;
+    if !groups.is_empty() {
+        let ids = groups.iter().take(LISTED).map(ToString::to_string).collect();
+        return Ok(DirectoryError::MembersAreGroups {
+            count: groups.len(),
+            ids,
+        });
+    }
+    let no_ids_shown = no_ids.iter().map(|text| text.chars().take(SHOWN_CHARACTERS).collect());
+    let spelled = unknown.iter().map(ToString::to_string).chain(no_ids_shown);
+    let count = unknown.len() + no_ids.len();
+    Ok(DirectoryError::MembersNotFound {
+        count,
+        ids: spelled.take(LISTED).collect(),
+    })
+}
+
+async fn lock_group(
+    tx: &WriteTransaction,
+    actor: &Actor,
+    id: GroupId,
+    expected: Option<Version>,
+    intent: Intent,
+) -> Result<Group, DirectoryError> {
+    let locked = store::groups::lock(tx, actor.tenant, id, intent).await?;
+    let Locked {
+        resource: group,
+        source,
+    } = locked.ok_or(DirectoryError::GroupNotFound)?;
+    allow(actor, &source)?;
+    expect_version(expected, group.version)?;
+    Ok(group)
+}
+
+fn bounded(change: MembersChange) -> Result<MembersChange, DirectoryError> {
+    if change.add.len() + change.remove.len() + change.unknown.len() > MAX_IDS {
+        return Err(Invalid::new("members", "must be at most 100,000 ids").into());
+    }
+    Ok(change.normalized())
+}
+
+fn group_taken(error: StoreError) -> DirectoryError {
+    match error {
+        StoreError::Taken => DirectoryError::GroupTaken,
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! Use cases of users.
+
+use tracing::instrument;
+
+use super::{Directory, DirectoryError};
+use crate::domain::Invalid;
+use crate::domain::actor::Actor;
+use crate::domain::change::{Change, ChangeKind, Resource};
+use crate::domain::filter::{Order, UserFilter, UserOrderKey};
+use crate::domain::id::{TenantId, UserId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::tenant::ProvisioningSource;
+use crate::domain::user::{Cause, NewUser, User, UserUpdate};
+use crate::domain::version::Version;
+use crate::store::users::{Intent, Locked};
+use crate::store::{self, StoreError, WriteTransaction};
+
+/// The most users of one batch.
+const BATCH: usize = 1_000;
+
+impl Directory {
+    /// Creates a user.
+    ///
+    /// # Errors
+    /// [`DirectoryError::UserNameTaken`], [`DirectoryError::SourceConflict`].
+    #[instrument(name = "directory.create_user", skip_all, fields(tenant.id = %actor.tenant))]
+    pub async fn create_user(&self, actor: &Actor, new: &NewUser) -> Result<User, DirectoryError> {
+        let cause = self.cause(actor);
+        let id = UserId::generate();
+        let cause = &cause;
+        self.db
+            .write(|tx| async move {
+                allow_in_tenant(&tx, actor).await?;
+                let mut user = new.create(id, cause);
+                store::users::insert(&tx, actor.tenant, &mut user)
+                    .await
+                    .map_err(user_name_taken)?;
+                let nothing = NewUser::named(user.user_name.clone()).create(id, cause);
+                let mut difference = user.difference(&nothing);
+                difference.attributes.insert(0, "user_name");
+                store::values::insert(&tx, actor.tenant, id, &user.profile, &difference.lists).await?;
+                let change = Change::of(
+                    ChangeKind::Created,
+                    Resource::User(id),
+                    user.version,
+                    difference.attributes,
+                );
+                store::changes::append(&tx, actor, cause.since_us, &[change]).await?;
+                Ok(user)
+            })
+            .await
+    }
+
+    /// Reads a user, with its groups if they are wanted.
+    ///
+    /// # Errors
+    /// [`DirectoryError::UserNotFound`].
+    #[instrument(name = "directory.get_user", skip_all, fields(tenant.id = %tenant, user.id = %id))]
+    pub async fn get_user(&self, tenant: TenantId, id: UserId, groups: bool) -> Result<User, DirectoryError> {
+        let user = store::users::find(self.db.reader(), tenant, id)
+            .await?
+            .ok_or(DirectoryError::UserNotFound)?;
+        let mut users = [user];
+        self.show_groups(tenant, &mut users, groups).await?;
+        let [user] = users;
+        Ok(user)
+    }
+
+    /// Reads those of the users that exist, in the order of `ids`.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Invalid`]: more than 1,000 ids.
+    #[instrument(name = "directory.batch_get_users", skip_all, fields(tenant.id = %tenant, ids = ids.len()))]
+    pub async fn batch_get_users(
+        &self,
+        tenant: TenantId,
+        ids: &[UserId],
+        groups: bool,
+    ) -> Result<Vec<User>, DirectoryError> {
+        if ids.len() > BATCH {
+            return Err(Invalid::new("ids", "must be at most 1,000").into());
+        }
+        let mut users = store::users::find_many(self.db.reader(), tenant, ids).await?;
+        self.show_groups(tenant, &mut users, groups).await?;
+        users.sort_unstable_by_key(|user| user.id);
+        let found = ids
+            .iter()
+            .filter_map(|id| users.binary_search_by_key(id, |user| user.id).ok());
+        Ok(found.map(|index| users[index].clone()).collect())
+    }
+
+    /// Reads a page of users, with their groups if they are wanted.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Store`].
+    #[instrument(name = "directory.list_users", skip_all, fields(tenant.id = %tenant))]
+    pub async fn list_users(
+        &self,
+        tenant: TenantId,
+        filter: Option<&UserFilter>,
+        order: Order<UserOrderKey>,
+        request: &PageRequest,
+        groups: bool,
+    ) -> Result<Page<User>, DirectoryError> {
+        let mut page = store::users::list(self.db.reader(), tenant, filter, order, request).await?;
+        self.show_groups(tenant, &mut page.items, groups).await?;
+        Ok(page)
+    }
+
+    /// Changes a user. What changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// [`DirectoryError::UserNotFound`], [`DirectoryError::VersionMismatch`], [`DirectoryError::UserNameTaken`],
+    /// [`DirectoryError::SourceConflict`].
+    #[instrument(name = "directory.update_user", skip_all, fields(tenant.id = %actor.tenant, user.id = %update.id))]
+    pub async fn update_user(&self, actor: &Actor, update: &UserUpdate) -> Result<User, DirectoryError> {
+        let cause = self.cause(actor);
+        let cause = &cause;
+        let user = self
+            .db
+            .write(|tx| async move {
+                let before = lock_user(&tx, actor, update.id, update.expected, Intent::Change).await?;
+                let mut user = before.clone();
+                user.apply(&update.changes, cause);
+                let difference = user.difference(&before);
+                if difference.is_empty() {
+                    return Ok(before);
+                }
+                user.version = before.version.next();
+                user.updated_us = cause.since_us;
+                store::users::update(&tx, actor.tenant, &mut user, before.version)
+                    .await
+                    .map_err(user_name_taken)?;
+                if !difference.lists.is_empty() {
+                    store::values::replace(&tx, actor.tenant, user.id, &user.profile, &difference.lists).await?;
+                }
+                let resource = Resource::User(user.id);
+                let change = Change::of(ChangeKind::Updated, resource, user.version, difference.attributes);
+                store::changes::append(&tx, actor, cause.since_us, &[change]).await?;
+                Ok::<_, DirectoryError>(user)
+            })
+            .await?;
+        let mut users = [user];
+        self.show_groups(actor.tenant, &mut users, true).await?;
+        let [user] = users;
+        Ok(user)
+    }
+
+    /// Deletes a user: memberships and every personal value go, the name is free at once.
+    ///
+    /// # Errors
+    /// [`DirectoryError::UserNotFound`], [`DirectoryError::VersionMismatch`], [`DirectoryError::SourceConflict`].
+    #[instrument(name = "directory.delete_user", skip_all, fields(tenant.id = %actor.tenant, user.id = %id))]
+    pub async fn delete_user(
+        &self,
+        actor: &Actor,
+        id: UserId,
+        expected: Option<Version>,
+    ) -> Result<(), DirectoryError> {
+        let now_us = self.clock.now_us();
+        self.db
+            .write(|tx| async move { delete(&tx, actor, id, expected, now_us).await })
+            .await
+    }
+
+    async fn show_groups(&self, tenant: TenantId, users: &mut [User], wanted: bool) -> Result<(), DirectoryError> {
+        if !wanted || users.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
+        let mut groups = store::memberships::groups_of_users(self.db.reader(), tenant, &ids).await?;
+        for user in users {
+            user.groups = groups.remove(&user.id).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// What a block that this write sets is caused by.
+    fn cause(&self, actor: &Actor) -> Cause {
+        Cause {
+            since_us: self.clock.now_us(),
+            actor: actor.token_id.to_string(),
+        }
+    }
+}
+
+/// The lock order: the user's groups, the user, then a fresh look at its memberships.
+async fn delete(
+    tx: &WriteTransaction,
+    actor: &Actor,
+    id: UserId,
+    expected: Option<Version>,
+    now_us: i64,
+) -> Result<(), DirectoryError> {
+    let tenant = actor.tenant;
+    let locked = store::groups::lock_of_user(tx, tenant, id).await?;
+    let user = lock_user(tx, actor, id, expected, Intent::Delete).await?;
+    if store::memberships::count_of_user(tx, tenant, id).await? != locked {
+        // The user came into a group after its groups were locked. Nobody can add it now: begin again.
+        return Err(StoreError::Stale.into());
+    }
+    let mut changes = Vec::new();
+    if locked > 0 {
+        for (group, version) in store::groups::touch_of_user(tx, tenant, id, now_us).await? {
+            changes.extend(Change::of_members(ChangeKind::MembersRemoved, group, version, &[id]));
+        }
+        store::memberships::delete_of_user(tx, tenant, id).await?;
+    }
+    store::users::delete(tx, tenant, id).await?;
+    store::changes::bury(tx, actor, now_us, Resource::User(id)).await?;
+    changes.push(Change::of(
+        ChangeKind::Deleted,
+        Resource::User(id),
+        user.version.next(),
+        Vec::new(),
+    ));
+    store::changes::append(tx, actor, now_us, &changes).await?;
+    Ok(())
+}
+
+async fn lock_user(
+    tx: &WriteTransaction,
+    actor: &Actor,
+    id: UserId,
+    expected: Option<Version>,
+    intent: Intent,
+) -> Result<User, DirectoryError> {
+    let locked = store::users::lock(tx, actor.tenant, id, intent).await?;
+    let Locked { resource: user, source } = locked.ok_or(DirectoryError::UserNotFound)?;
+    allow(actor, &source)?;
+    expect_version(expected, user.version)?;
+    Ok(user)
+}
+
+/// Only the tenant's own source writes.
+pub(super) fn allow(actor: &Actor, source: &ProvisioningSource) -> Result<(), DirectoryError> {
+    if actor.source.as_ref() == Some(source) {
+        return Ok(());
+    }
+    Err(DirectoryError::SourceConflict {
+        tenant_source: source.clone(),
+        token_source: actor.source.clone(),
+    })
+}
+
+/// Only the tenant's own source creates; read in the transaction that writes.
+pub(super) async fn allow_in_tenant(tx: &WriteTransaction, actor: &Actor) -> Result<(), DirectoryError> {
+    let source = store::provisioning::source(tx, actor.tenant).await?;
+    allow(actor, &source.ok_or(DirectoryError::TenantNotFound)?)
+}
+
+pub(super) fn expect_version(expected: Option<Version>, version: Version) -> Result<(), DirectoryError> {
+    match expected {
+        Some(expected) if expected != version => Err(DirectoryError::VersionMismatch),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn user_name_taken(error: StoreError) -> DirectoryError {
+    match error {
+        StoreError::Taken => DirectoryError::UserNameTaken,
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! One file per service: message -> domain -> use case -> message. No query, no rule.
+
+mod convert;
+mod filter;
+mod groups;
+mod status;
+mod tenants;
+mod tokens;
+mod user_messages;
+mod users;
+
+pub use groups::Groups;
+pub use tenants::Tenants;
+pub use tokens::Tokens;
+pub use users::Users;

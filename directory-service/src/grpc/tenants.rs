@@ -1,0 +1,215 @@
+//! `TenantService`: messages to use cases and back.
+
+use directory_proto::v1 as proto;
+use directory_proto::v1::tenant_service_server::TenantService;
+use prost_types::FieldMask;
+use tonic::{Request, Response, Status};
+
+use super::convert::{page_size, timestamp};
+use crate::auth::Caller;
+use crate::directory::{Directory, DirectoryError};
+use crate::domain::Invalid;
+use crate::domain::actor::Actor;
+use crate::domain::id::TenantId;
+use crate::domain::tenant::{DisplayName, NewTenant, ProvisioningSource, Tenant, TenantSlug, TenantUpdate};
+use crate::page_token::{PageTokens, Question};
+
+/// Serves `TenantService`.
+pub struct Tenants {
+    directory: Directory,
+    page_tokens: PageTokens,
+}
+
+impl Tenants {
+    /// Serves this directory.
+    pub const fn new(directory: Directory, page_tokens: PageTokens) -> Self {
+        Self { directory, page_tokens }
+    }
+
+    /// The caller as administrator of the tenant of this slug; an operator may name any, others their own.
+    async fn administrator_of(&self, caller: &Caller, slug: &str) -> Result<Actor, DirectoryError> {
+        if caller.operator().is_ok() && !slug.is_empty() {
+            return Ok(caller.actor_in(self.directory.get_tenant(slug).await?.id));
+        }
+        let actor = caller.administrator()?;
+        if is_own(caller, slug) {
+            Ok(actor)
+        } else {
+            Err(DirectoryError::TenantNotFound)
+        }
+    }
+}
+
+/// Whether a slug names the caller's own tenant; the empty one does.
+fn is_own(caller: &Caller, slug: &str) -> bool {
+    slug.is_empty() || caller.tenant().is_some_and(|own| own.slug.as_str() == slug)
+}
+
+#[tonic::async_trait]
+impl TenantService for Tenants {
+    async fn create_tenant(
+        &self,
+        request: Request<proto::CreateTenantRequest>,
+    ) -> Result<Response<proto::Tenant>, Status> {
+        let caller = Caller::of(&request)?;
+        caller.operator()?;
+        let new = NewTenant::try_from(request.into_inner()).map_err(DirectoryError::from)?;
+        let tenant = self
+            .directory
+            .create_tenant(&caller.actor_in(TenantId::generate()), &new)
+            .await?;
+        Ok(Response::new(tenant.into()))
+    }
+
+    async fn get_tenant(&self, request: Request<proto::GetTenantRequest>) -> Result<Response<proto::Tenant>, Status> {
+        let caller = Caller::of(&request)?;
+        let proto::GetTenantRequest { slug } = request.into_inner();
+        if caller.operator().is_ok() && !slug.is_empty() {
+            return Ok(Response::new(self.directory.get_tenant(&slug).await?.into()));
+        }
+        caller.reader()?;
+        let own = caller
+            .tenant()
+            .filter(|_| is_own(&caller, &slug))
+            .ok_or(DirectoryError::TenantNotFound)?;
+        let tenant = self.directory.get_tenant(own.slug.as_str()).await?;
+        Ok(Response::new(tenant.into()))
+    }
+
+    async fn list_tenants(
+        &self,
+        request: Request<proto::ListTenantsRequest>,
+    ) -> Result<Response<proto::ListTenantsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        caller.operator()?;
+        let proto::ListTenantsRequest {
+            page_size: size,
+            page_token,
+        } = request.into_inner();
+        let size = page_size(size).map_err(DirectoryError::from)?;
+        let question = Question::new("tenants", None, caller.rights());
+        let after: Option<String> = self
+            .page_tokens
+            .open_if_any(&question, &page_token)
+            .map_err(|_| DirectoryError::InvalidPageToken)?;
+
+        let (tenants, more) = self.directory.list_tenants(after.as_deref(), size).await?;
+
+        let last = tenants.last().filter(|_| more).map(|tenant| tenant.slug.as_str());
+        let next_page_token = last
+            .map(|slug| self.page_tokens.seal(&question, &slug))
+            .unwrap_or_default();
+        let tenants = tenants.into_iter().map(proto::Tenant::from).collect();
+        Ok(Response::new(proto::ListTenantsResponse {
+            tenants,
+            next_page_token,
+        }))
+    }
+
+    async fn update_tenant(
+        &self,
+        request: Request<proto::UpdateTenantRequest>,
+    ) -> Result<Response<proto::Tenant>, Status> {
+        let caller = Caller::of(&request)?;
+        let proto::UpdateTenantRequest { tenant, update_mask } = request.into_inner();
+        let tenant = tenant.unwrap_or_default();
+        let actor = self.administrator_of(&caller, &tenant.slug).await?;
+        let update = masked(tenant, update_mask).map_err(DirectoryError::from)?;
+        Ok(Response::new(
+            self.directory.update_tenant(&actor, &update).await?.into(),
+        ))
+    }
+
+    async fn delete_tenant(&self, request: Request<proto::DeleteTenantRequest>) -> Result<Response<()>, Status> {
+        let caller = Caller::of(&request)?;
+        caller.operator()?;
+        let proto::DeleteTenantRequest { slug, force } = request.into_inner();
+        self.directory.delete_tenant(&slug, force).await?;
+        Ok(Response::new(()))
+    }
+}
+
+impl TryFrom<proto::CreateTenantRequest> for NewTenant {
+    type Error = Invalid;
+
+    fn try_from(wire: proto::CreateTenantRequest) -> Result<Self, Invalid> {
+        let proto::Tenant {
+            slug,
+            display_name,
+            provisioning_source,
+            strict_patch,
+            // Output only:
+            id: _,
+            create_time: _,
+            version: _,
+        } = wire.tenant.ok_or_else(|| Invalid::new("tenant", "is required"))?;
+        let slug: TenantSlug = slug
+            .parse()
+            .map_err(|invalid: Invalid| Invalid::new("tenant.slug", invalid.rule()))?;
+        Ok(Self {
+            display_name: display_name_or(&display_name, slug.as_str())?,
+            provisioning_source: source_or_default(&provisioning_source)?,
+            slug,
+            strict_patch,
+        })
+    }
+}
+
+/// An empty name is the slug.
+fn display_name_or(text: &str, slug: &str) -> Result<DisplayName, Invalid> {
+    DisplayName::parse("tenant.display_name", if text.is_empty() { slug } else { text })
+}
+
+fn source_or_default(text: &str) -> Result<ProvisioningSource, Invalid> {
+    if text.is_empty() {
+        return Ok(ProvisioningSource::default());
+    }
+    ProvisioningSource::parse("tenant.provisioning_source", text)
+}
+
+fn masked(tenant: proto::Tenant, mask: Option<FieldMask>) -> Result<TenantUpdate, Invalid> {
+    let paths = mask.unwrap_or_default().paths;
+    if paths.is_empty() {
+        return Err(Invalid::new("update_mask", "must name at least one field"));
+    }
+    let mut update = TenantUpdate::default();
+    for path in paths {
+        match path.as_str() {
+            "display_name" => {
+                update.display_name = Some(DisplayName::parse("tenant.display_name", &tenant.display_name)?);
+            }
+            "provisioning_source" => {
+                update.provisioning_source = Some(source_or_default(&tenant.provisioning_source)?);
+            }
+            "strict_patch" => update.strict_patch = Some(tenant.strict_patch),
+            _ => {
+                let rule = "may name display_name, provisioning_source and strict_patch only";
+                return Err(Invalid::new("update_mask", rule));
+            }
+        }
+    }
+    Ok(update)
+}
+
+impl From<Tenant> for proto::Tenant {
+    fn from(tenant: Tenant) -> Self {
+        let Tenant {
+            id,
+            slug,
+            display_name,
+            provisioning_source,
+            strict_patch,
+            version,
+            created_us,
+        } = tenant;
+        Self {
+            id: id.to_string(),
+            slug: slug.as_str().to_owned(),
+            display_name: display_name.as_str().to_owned(),
+            create_time: Some(timestamp(created_us)),
+            provisioning_source: provisioning_source.as_str().to_owned(),
+            strict_patch,
+            version,
+        }
+    }
+}

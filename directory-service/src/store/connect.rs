@@ -1,0 +1,239 @@
+//! Opens SQLite or PostgreSQL, and runs writing transactions.
+//!
+//! SQLite has one writer connection beside a pool of readers, in WAL mode with `synchronous=FULL`: what was
+//! acknowledged survives a power cut. PostgreSQL has one pool.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::ConnectOptions as _;
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, Database as SeaDatabase, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::error::StoreError;
+
+const ATTEMPTS: u32 = 8;
+const FIRST_PAUSE_MS: u64 = 4;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The database: where to read and where to write. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Database {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Database {
+    /// Opens the database at `url`: `sqlite:/path/to/file` (made if it is missing) or `postgres://…`.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] if the URL is wrong, which shows nothing of it; [`StoreError::Unavailable`] if nobody
+    /// answers.
+    pub async fn connect(url: &SecretString, max_connections: u32) -> Result<Self, StoreError> {
+        let max_connections = max_connections.max(1);
+        if url.expose_secret().starts_with("sqlite:") {
+            let writer = SeaDatabase::connect(sqlite(url, 1)).await?;
+            let reader = SeaDatabase::connect(sqlite(url, max_connections)).await?;
+            return Ok(Self { reader, writer });
+        }
+        let both = SeaDatabase::connect(postgres(url, max_connections)?).await?;
+        Ok(Self {
+            reader: both.clone(),
+            writer: both,
+        })
+    }
+
+    /// The connections that read.
+    pub const fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// The connections that write; for migrations. Use cases write through [`Database::write`].
+    pub const fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// Which database this is.
+    pub fn backend(&self) -> DbBackend {
+        self.writer.get_database_backend()
+    }
+
+    /// Begins a writing transaction: IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Conflict`].
+    pub async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
+        let sqlite = self.backend() == DbBackend::Sqlite;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Runs `work` in a writing transaction and commits it; an error rolls it back. What the database gave up for
+    /// another transaction is tried again, a bounded number of times with jitter.
+    ///
+    /// ```text
+    /// db.write(|tx| async move { Ok(store::users::insert(&tx, tenant, &new).await?) }).await
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `work`, and those of beginning and committing.
+    pub async fn write<T, E, F, Fut>(&self, work: F) -> Result<T, E>
+    where
+        E: From<StoreError> + Retryable,
+        F: Fn(WriteTransaction) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.write_once(&work).await {
+                Err(error) if error.is_retryable() && attempt < ATTEMPTS => {
+                    tracing::debug!(attempt, "a transaction begins again");
+                    tokio::time::sleep(pause(attempt)).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn write_once<T, E, F, Fut>(&self, work: &F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: Fn(WriteTransaction) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let tx = Arc::new(self.begin_write().await?);
+        let done = work(WriteTransaction(Arc::clone(&tx))).await;
+        let Some(tx) = Arc::into_inner(tx) else {
+            // Cannot happen: `WriteTransaction` is not Clone, and the finished future has dropped the only one.
+            return Err(StoreError::Unreadable("a transaction outlived its work").into());
+        };
+        match done {
+            Ok(value) => {
+                tx.commit().await.map_err(StoreError::from)?;
+                Ok(value)
+            }
+            Err(error) => {
+                if let Err(rollback) = tx.rollback().await {
+                    tracing::debug!(error = &rollback as &dyn std::error::Error, "rollback failed");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A writing transaction in the hands of the work that [`Database::write`] runs. It is a `&DatabaseTransaction` to
+/// whatever wants a connection.
+#[derive(Debug)]
+pub struct WriteTransaction(Arc<DatabaseTransaction>);
+
+impl Deref for WriteTransaction {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+}
+
+/// An error of work in a transaction that may go away when the transaction begins again.
+pub trait Retryable {
+    /// Whether to begin again.
+    fn is_retryable(&self) -> bool;
+}
+
+impl Retryable for StoreError {
+    fn is_retryable(&self) -> bool {
+        Self::is_retryable(self)
+    }
+}
+
+fn options(url: &str, max_connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .sqlx_logging(false);
+    options
+}
+
+/// SeaORM shows its URL in errors and spans, so it gets one that says nothing.
+fn postgres(url: &SecretString, max_connections: u32) -> Result<ConnectOptions, StoreError> {
+    let url = url.expose_secret();
+    if !["postgres:", "postgresql:"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return Err(StoreError::Url("it must begin with sqlite: or postgres:"));
+    }
+    let Ok(server) = url.parse::<PgConnectOptions>() else {
+        return Err(StoreError::Url(
+            "it must look like postgres://user:password@host:5432/database, with special characters percent-encoded",
+        ));
+    };
+    let server = server.statement_cache_capacity(256).disable_statement_logging();
+    let mut options = options("postgres://", max_connections);
+    options.map_sqlx_postgres_opts(move |_| server.clone());
+    Ok(options)
+}
+
+/// The URL of a file holds no secret.
+fn sqlite(url: &SecretString, max_connections: u32) -> ConnectOptions {
+    let mut options = options(url.expose_secret(), max_connections);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .pragma("secure_delete", "ON") // what was deleted is overwritten, not only forgotten
+    });
+    options
+}
+
+/// Exponential, with full jitter: the writers that met do not meet again.
+fn pause(attempt: u32) -> Duration {
+    let most = FIRST_PAUSE_MS << attempt.min(7);
+    Duration::from_millis(rand::random_range(1..=most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_error_shows_the_url_or_its_password() {
+        for url in [
+            "mysql://ada:hunter2@db/directory",
+            "postgres://ada:hunter2@db:port/directory",
+            "postgres://ada:hun/ter2@db/directory",
+            "postgres://ada:hunter2@db/directory?sslmode=hunter2",
+            "hunter2",
+            "",
+        ] {
+            let refused = Database::connect(&url.to_owned().into(), 1).await.unwrap_err();
+
+            assert!(matches!(refused, StoreError::Url(_)), "{refused:?}");
+            let shown = format!("{refused:?} {refused}");
+            assert!(!shown.contains("hun") && !shown.contains("ada"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_sea_orm_is_told_does_not_show_the_password() {
+        let options = postgres(&"postgres://ada:hunter2@db/directory".to_owned().into(), 1).unwrap();
+
+        assert!(!format!("{options:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,186 @@
+//! What the indexes are for: equality on an indexed attribute is one search in the attribute's own index, on both
+//! databases, among 10,000 analysed rows.
+
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ConnectionTrait as _, DbBackend};
+
+use super::testing::{T0, TestDb, insert_users, on_every_database};
+use crate::domain::attribute::{
+    Attribute, ElementAttribute, GroupAttribute, ListAttribute, MemberAttribute, UserAttribute, UserGroupAttribute,
+};
+use crate::domain::filter::{
+    Comparison, Filter, GroupElement, GroupFilter, Literal, Operator, Order, UserElement, UserFilter,
+};
+use crate::domain::id::TenantId;
+use crate::domain::page::PageRequest;
+
+const ROWS: usize = 10_000;
+
+async fn plan(db: &TestDb, select: &SelectStatement) -> String {
+    let backend = db.db.backend();
+    let mut statement = backend.build(select);
+    let (explain, column) = match backend {
+        DbBackend::Postgres => ("EXPLAIN", 0),
+        _ => ("EXPLAIN QUERY PLAN", 3),
+    };
+    statement.sql = format!("{explain} {}", statement.sql);
+    let rows = db.db.writer().query_all_raw(statement).await.unwrap();
+    let lines = rows.iter().map(|row| row.try_get_by_index::<String>(column).unwrap());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The line that searches `index` also names `key`: on SQLite it is the same line, on PostgreSQL its condition.
+fn searches(plan: &str, index: &str, key: &str) -> bool {
+    let mut lines = plan.lines().skip_while(|line| !line.contains(index));
+    lines.next().is_some_and(|line| names(line, key, "=?"))
+        || lines
+            .next()
+            .is_some_and(|line| line.contains("Index Cond") && names(line, key, " = "))
+}
+
+/// Whether a condition names the whole column: `tenant_id = $1` does not name `id`.
+fn names(line: &str, key: &str, relation: &str) -> bool {
+    let condition = format!("{key}{relation}");
+    let mut found = line.match_indices(&condition);
+    found.any(|(at, _)| !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
+}
+
+#[test]
+fn a_search_by_tenant_alone_is_no_search_by_id() {
+    let postgres = |condition: &str| format!("Index Scan using users_pkey on users\n  Index Cond: ({condition})");
+
+    assert!(!searches(&postgres("tenant_id = '0'::uuid"), "users_pkey", "id"));
+    assert!(searches(
+        &postgres("(tenant_id = '0'::uuid) AND (id = '1'::uuid)"),
+        "users_pkey",
+        "id"
+    ));
+    assert!(!searches("SEARCH users USING INDEX u (tenant_id=?)", "INDEX u", "id"));
+    assert!(searches(
+        "SEARCH users USING INDEX u (tenant_id=? AND id=?)",
+        "INDEX u",
+        "id"
+    ));
+}
+
+fn equal<A: Attribute>(path: &str, literal: Literal) -> Comparison<A> {
+    let attribute = A::find(path).unwrap();
+    Comparison::new(attribute, attribute.kind(), Operator::Equal, literal).unwrap()
+}
+
+fn text(text: impl Into<String>) -> Literal {
+    Literal::Text(text.into())
+}
+
+fn user_page(db: &TestDb, tenant: TenantId, filter: &UserFilter) -> SelectStatement {
+    let listing = super::users::listing(db.db.backend(), tenant, Some(filter), Order::default());
+    listing.statement(&PageRequest::first(100))
+}
+
+fn group_page(db: &TestDb, tenant: TenantId, filter: &GroupFilter) -> SelectStatement {
+    let listing = super::groups::listing(db.db.backend(), tenant, Some(filter), Order::default());
+    listing.statement(&PageRequest::first(100))
+}
+
+on_every_database! { equality_on_an_indexed_attribute_searches_its_own_index }
+
+async fn equality_on_an_indexed_attribute_searches_its_own_index(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let other = db.tenant("other").await;
+    let ids = insert_users(&db, &actor, ROWS).await;
+    insert_users(&db, &other, 100).await;
+    db.sql(
+        "INSERT INTO groups (tenant_id, id, version, created_us, updated_us, display_name, display_name_key,
+             external_id, external_id_key)
+         SELECT tenant_id, id, 1, created_us, updated_us, user_name, user_name_key, external_id, external_id FROM users",
+    )
+    .await;
+    db.sql(
+        "INSERT INTO memberships (tenant_id, group_id, user_id, created_us)
+         SELECT tenant_id, id, id, created_us FROM users",
+    )
+    .await;
+    db.sql("ANALYZE").await;
+    let tenant = actor.tenant;
+    let id = ids[5_000].to_string();
+    let time = || Literal::Time(i128::from(T0 + 5_000) * 1_000);
+    let value = ElementAttribute::of(ListAttribute::Emails, "value").unwrap();
+    let mail = Comparison::new(value, value.kind(), Operator::Equal, text("user5000@example.com")).unwrap();
+    let in_group = Filter::Compare(equal::<UserGroupAttribute>("value", text(id.clone())));
+    let user = |path: &str, literal| UserFilter::Compare(equal::<UserAttribute>(path, literal));
+    let group = |path: &str, literal| GroupFilter::Compare(equal::<GroupAttribute>(path, literal));
+    let member = Filter::Compare(equal::<MemberAttribute>("value", text(id.clone())));
+
+    let postgres = db.db.backend() == DbBackend::Postgres;
+    let primary = |table: &str| {
+        if postgres {
+            format!("{table}_pkey")
+        } else {
+            format!("sqlite_autoindex_{table}_1")
+        }
+    };
+    for (filter, index, key) in [
+        (user("id", text(id.clone())), primary("users"), "id"),
+        (
+            user("user_name", text("User5000@example.com")),
+            "users_user_name".to_owned(),
+            "user_name_key",
+        ),
+        (
+            user("external_id", text("ext5000")),
+            "users_external_id".to_owned(),
+            "external_id",
+        ),
+        (
+            user("display_name", text("User 5000")),
+            "users_display_name".to_owned(),
+            "display_name_key",
+        ),
+        (
+            user("enterprise.employee_number", text("E5000")),
+            "users_employee_number".to_owned(),
+            "employee_number_key",
+        ),
+        (user("update_time", time()), "users_updated".to_owned(), "updated_us"),
+        (user("create_time", time()), "users_created".to_owned(), "created_us"),
+        (
+            Filter::Element(UserElement::Values(ListAttribute::Emails, Filter::Compare(mail))),
+            "user_values_email".to_owned(),
+            "email_key",
+        ),
+        (
+            Filter::Element(UserElement::Groups(in_group)),
+            primary("memberships"),
+            "group_id",
+        ),
+    ] {
+        let plan = plan(&db, &user_page(&db, tenant, &filter)).await;
+        assert!(searches(&plan, &index, key), "{index} ({key}):\n{plan}");
+        let scans = ["Seq Scan", "SCAN users"].iter().any(|scan| plan.contains(scan));
+        assert!(!scans, "{plan}");
+    }
+    for (filter, index, key) in [
+        (group("id", text(id.clone())), primary("groups"), "id"),
+        (
+            group("display_name", text("User5000@example.com")),
+            "groups_name".to_owned(),
+            "display_name_key",
+        ),
+        (
+            group("external_id", text("ext5000")),
+            "groups_external_id".to_owned(),
+            "external_id",
+        ),
+        (group("update_time", time()), "groups_updated".to_owned(), "updated_us"),
+        (
+            Filter::Element(GroupElement::Members(member)),
+            "memberships_of_user".to_owned(),
+            "user_id",
+        ),
+    ] {
+        let plan = plan(&db, &group_page(&db, tenant, &filter)).await;
+        assert!(searches(&plan, &index, key), "{index} ({key}):\n{plan}");
+        let scans = ["Seq Scan", "SCAN groups"].iter().any(|scan| plan.contains(scan));
+        assert!(!scans, "{plan}");
+    }
+}

@@ -1,0 +1,304 @@
+//! The table `groups`.
+
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, LockType, Query, SelectStatement, UpdateStatement};
+use sea_orm::{
+    ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _,
+    FromQueryResult as _, Iterable as _, QueryResult, QueryTrait as _,
+};
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::entities::{group, membership, tenant};
+use super::error::StoreError;
+use super::filter::{self, Operand, group_column};
+use super::ids::{CHUNK, is_one_of};
+use super::paging::{Listing, SortKey};
+use super::users::{Intent, Locked};
+use crate::domain::attribute::GroupAttribute;
+use crate::domain::filter::{GroupFilter, GroupOrderKey, Order};
+use crate::domain::group::{Group, GroupName};
+use crate::domain::id::{GroupId, TenantId, UserId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::tenant::ProvisioningSource;
+use crate::domain::text::ExternalId;
+use crate::domain::version::Version;
+
+const SOURCE: &str = "tenant_source";
+
+/// Inserts a group.
+///
+/// # Errors
+/// [`StoreError::Taken`]: the name with the external id.
+#[instrument(name = "store.groups.insert", skip_all, fields(group.id = %group.id))]
+pub async fn insert(tx: &DatabaseTransaction, tenant: TenantId, group: &Group) -> Result<(), StoreError> {
+    let mut row = columns(group);
+    row.tenant_id = Set(tenant.uuid());
+    row.id = Set(group.id.uuid());
+    row.created_us = Set(group.created_us);
+    group::Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Writes a group that is locked and was at `seen`.
+///
+/// # Errors
+/// [`StoreError::Taken`]: the name with the external id. [`StoreError::Stale`]: the row moved on, which a lock
+/// prevents.
+#[instrument(name = "store.groups.update", skip_all, fields(group.id = %group.id))]
+pub async fn update(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    group: &Group,
+    seen: Version,
+) -> Result<(), StoreError> {
+    let mut update: UpdateStatement = group::Entity::update_many().set(columns(group)).into_query();
+    update
+        .cond_where(in_tenant(tenant))
+        .and_where(group_column(group::Column::Id).eq(group.id.uuid()));
+    update.and_where(group_column(group::Column::Version).eq(seen.get()));
+    let done = tx.execute(&update).await?;
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale)
+    }
+}
+
+/// Deletes a group that has no members any more.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.delete", skip_all, fields(group.id = %id))]
+pub async fn delete(tx: &DatabaseTransaction, tenant: TenantId, id: GroupId) -> Result<(), StoreError> {
+    group::Entity::delete_by_id((tenant.uuid(), id.uuid())).exec(tx).await?;
+    Ok(())
+}
+
+/// Reads a group.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.find", skip_all, fields(group.id = %id))]
+pub async fn find<C: ConnectionTrait>(conn: &C, tenant: TenantId, id: GroupId) -> Result<Option<Group>, StoreError> {
+    let select = select(tenant)
+        .and_where(group_column(group::Column::Id).eq(id.uuid()))
+        .take();
+    conn.query_one(&select).await?.map(|row| read(&row)).transpose()
+}
+
+/// Which of these ids are groups.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.known", skip_all, fields(ids = ids.len()))]
+pub async fn known<C: ConnectionTrait>(conn: &C, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<GroupId>, StoreError> {
+    let mut known = Vec::new();
+    for ids in ids.chunks(CHUNK) {
+        let select = Query::select()
+            .expr_as(group_column(group::Column::Id), "id")
+            .from(group::Entity)
+            .cond_where(in_tenant(tenant))
+            .and_where(is_one_of(conn, group_column(group::Column::Id), ids.iter().copied()))
+            .take();
+        for row in conn.query_all(&select).await? {
+            known.push(GroupId::from_uuid(row.try_get("", "id")?));
+        }
+    }
+    Ok(known)
+}
+
+/// Reads a page of groups.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.list", skip_all, fields(tenant.id = %tenant))]
+pub async fn list<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    filter: Option<&GroupFilter>,
+    order: Order<GroupOrderKey>,
+    request: &PageRequest,
+) -> Result<Page<Group>, StoreError> {
+    listing(conn.get_database_backend(), tenant, filter, order)
+        .page(conn, request, read_with_id)
+        .await
+}
+
+pub(super) fn listing(
+    backend: DbBackend,
+    tenant: TenantId,
+    filter: Option<&GroupFilter>,
+    order: Order<GroupOrderKey>,
+) -> Listing {
+    let mut select = select(tenant);
+    let mut count = Query::select();
+    count
+        .expr(Expr::cust("COUNT(*)"))
+        .from(group::Entity)
+        .cond_where(in_tenant(tenant));
+    if let Some(filter) = filter {
+        let condition = filter::groups(filter, tenant, backend);
+        select.cond_where(condition.clone());
+        count.cond_where(condition);
+    }
+    let key = order.key.and_then(|key| match key {
+        GroupOrderKey::Attribute(GroupAttribute::Id) => None,
+        GroupOrderKey::Attribute(attribute) => SortKey::new(
+            filter::group_operand(attribute),
+            attribute == GroupAttribute::ExternalId,
+        ),
+        GroupOrderKey::Members => SortKey::new(Operand::Id(filter::first_member(tenant)), true),
+    });
+    Listing {
+        select,
+        count,
+        id: group_column(group::Column::Id),
+        key,
+        descending: order.descending,
+    }
+}
+
+/// Reads a page of the groups of a user, by id.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.list_of_user", skip_all, fields(user.id = %user))]
+pub async fn list_of_user<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    user: UserId,
+    request: &PageRequest,
+) -> Result<Page<Group>, StoreError> {
+    let mut listing = listing(conn.get_database_backend(), tenant, None, Order::default());
+    listing
+        .select
+        .and_where(group_column(group::Column::Id).in_subquery(groups_of(tenant, user)));
+    listing.page(conn, request, read_with_id).await
+}
+
+fn groups_of(tenant: TenantId, user: UserId) -> SelectStatement {
+    Query::select()
+        .column((membership::Entity, membership::Column::GroupId))
+        .from(membership::Entity)
+        .and_where(Expr::col((membership::Entity, membership::Column::TenantId)).eq(tenant.uuid()))
+        .and_where(Expr::col((membership::Entity, membership::Column::UserId)).eq(user.uuid()))
+        .take()
+}
+
+/// Locks a group, and reads with it who may write it: one statement.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.lock", skip_all, fields(group.id = %id))]
+pub async fn lock(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    id: GroupId,
+    intent: Intent,
+) -> Result<Option<Locked<Group>>, StoreError> {
+    let of_group = Expr::col((tenant::Entity, tenant::Column::Id)).eq(group_column(group::Column::TenantId));
+    let select = select(tenant)
+        .expr_as(Expr::col((tenant::Entity, tenant::Column::ProvisioningSource)), SOURCE)
+        .inner_join(tenant::Entity, of_group)
+        .and_where(group_column(group::Column::Id).eq(id.uuid()))
+        .lock_with_tables(intent.lock(), [group::Entity])
+        .take();
+    let Some(row) = tx.query_one(&select).await? else {
+        return Ok(None);
+    };
+    let source = ProvisioningSource::from_row(row.try_get("", SOURCE)?);
+    Ok(Some(Locked {
+        resource: read(&row)?,
+        source,
+    }))
+}
+
+/// Locks the groups of a user in the order of their ids: how many there are.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups_of_user.lock", skip_all, fields(user.id = %user))]
+pub async fn lock_of_user(tx: &DatabaseTransaction, tenant: TenantId, user: UserId) -> Result<u64, StoreError> {
+    let locked = Query::select()
+        .column((group::Entity, group::Column::Id))
+        .from(group::Entity)
+        .cond_where(in_tenant(tenant))
+        .and_where(group_column(group::Column::Id).in_subquery(groups_of(tenant, user)))
+        .order_by((group::Entity, group::Column::Id), sea_orm::Order::Asc)
+        .lock_with_tables(LockType::NoKeyUpdate, [group::Entity])
+        .take();
+    super::memberships::count_locked(tx, locked).await
+}
+
+/// Gives every group of a user its next version, because the user stops to be a member: the groups and versions.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.touch_of_user", skip_all, fields(user.id = %user))]
+pub async fn touch_of_user(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    user: UserId,
+    at_us: i64,
+) -> Result<Vec<(GroupId, Version)>, StoreError> {
+    let update = Query::update()
+        .table(group::Entity)
+        .value(group::Column::Version, Expr::col(group::Column::Version).add(1))
+        .value(group::Column::UpdatedUs, at_us)
+        .cond_where(in_tenant(tenant))
+        .and_where(group_column(group::Column::Id).in_subquery(groups_of(tenant, user)))
+        .returning(Query::returning().columns([group::Column::Id, group::Column::Version]))
+        .to_owned();
+    let rows = tx.query_all(&update).await?;
+    let touched = rows.iter().map(|row| {
+        let version = Version::new(row.try_get("", "version")?);
+        Ok((GroupId::from_uuid(row.try_get("", "id")?), version))
+    });
+    touched.collect()
+}
+
+fn in_tenant(tenant: TenantId) -> Condition {
+    Condition::all().add(group_column(group::Column::TenantId).eq(tenant.uuid()))
+}
+
+fn select(tenant: TenantId) -> SelectStatement {
+    Query::select()
+        .columns(group::Column::iter().map(|column| (group::Entity, column)))
+        .from(group::Entity)
+        .cond_where(in_tenant(tenant))
+        .take()
+}
+
+fn read_with_id(row: &QueryResult) -> Result<(Group, Uuid), StoreError> {
+    let group = read(row)?;
+    let id = group.id.uuid();
+    Ok((group, id))
+}
+
+fn read(row: &QueryResult) -> Result<Group, StoreError> {
+    let model = group::Model::from_query_result(row, "")?;
+    Ok(Group {
+        id: GroupId::from_uuid(model.id),
+        version: Version::new(model.version),
+        created_us: model.created_us,
+        updated_us: model.updated_us,
+        display_name: GroupName::from_row(model.display_name, model.display_name_key),
+        external_id: model.external_id.map(ExternalId::from_row),
+    })
+}
+
+/// Everything of a group that may change.
+fn columns(group: &Group) -> group::ActiveModel {
+    let external_id = group.external_id.as_ref().map(|id| id.as_str().to_owned());
+    group::ActiveModel {
+        tenant_id: NotSet,
+        id: NotSet,
+        version: Set(group.version.get()),
+        created_us: NotSet,
+        updated_us: Set(group.updated_us),
+        display_name: Set(group.display_name.as_str().to_owned()),
+        display_name_key: Set(group.display_name.key().to_owned()),
+        external_id_key: Set(external_id.clone().unwrap_or_default()),
+        external_id: Set(external_id),
+    }
+}

@@ -1,0 +1,15 @@
+//! The schema's history: one file per migration, append-only, each run on SQLite and on PostgreSQL.
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_directory;
+
+/// Runs the migrations.
+#[derive(Clone, Copy, Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_directory::Migration)]
+    }
+}

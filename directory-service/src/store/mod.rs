@@ -1,0 +1,27 @@
+//! The only code that writes queries. Free functions over a connection or a transaction, so that the use case owns the
+//! transaction; the tenant is always named and always in the condition.
+
+pub mod changes;
+pub mod connect;
+pub(crate) mod entities;
+pub mod error;
+#[cfg(test)]
+mod explain_tests;
+pub mod filter;
+pub mod groups;
+mod ids;
+pub mod memberships;
+pub mod migrations;
+mod paging;
+mod probe;
+pub mod provisioning;
+pub mod schema;
+pub mod tenants;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tokens;
+pub mod users;
+pub mod values;
+
+pub use connect::{Database, Retryable, WriteTransaction};
+pub use error::StoreError;

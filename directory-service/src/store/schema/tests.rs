@@ -1,0 +1,22 @@
+use sea_orm::TransactionTrait as _;
+
+use super::testing::empty;
+use super::*;
+use crate::store::testing::on_postgres;
+
+#[test]
+fn who_waits_too_long_for_the_lock_is_told_whom_to_look_for() {
+    on_postgres(|db| async move {
+        empty(&db.db).await;
+        let holder = db.db.writer().begin().await.unwrap();
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('rollcall migrations', 0))";
+        holder.execute_unprepared(lock).await.unwrap();
+
+        let refused = migrate(&db.db, Duration::from_millis(1)).await.unwrap_err();
+
+        assert!(matches!(refused, SchemaError::Locked(_)), "{refused}");
+        assert!(refused.to_string().contains("pg_locks"));
+        holder.rollback().await.unwrap();
+        assert!(migrate(&db.db, Duration::from_millis(1)).await.unwrap().fits());
+    });
+}
