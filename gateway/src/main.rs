@@ -1,0 +1,43 @@
+//! The `gateway` binary: reads its settings, starts telemetry, and serves until it is told to stop.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use directory_proto::service::{Runtime, stop_on_signals, telemetry};
+use tokio_util::sync::CancellationToken;
+
+/// SCIM 2.0 for Microsoft Entra ID in front of a Rollcall directory.
+#[derive(Parser)]
+#[command(name = "gateway", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve SCIM 2.0.
+    Serve(gateway::ServeArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default(); // refused only if one is installed
+    let Command::Serve(args) = Cli::parse().command;
+    match serve(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(args: gateway::ServeArgs) -> anyhow::Result<()> {
+    let telemetry = telemetry::start("gateway")?;
+    let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
+    stop_on_signals(runtime.stop.clone());
+    let served = gateway::serve(args, &runtime).await;
+    telemetry.flush();
+    Ok(served?)
+}

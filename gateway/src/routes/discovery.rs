@@ -1,0 +1,101 @@
+//! What the gateway can do (RFC 7644 §4), for anybody who asks; nothing in it is a tenant's.
+
+use axum::extract::Path;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::extract::ScimQuery;
+use crate::response;
+use crate::scim::error::ScimError;
+use crate::scim::list::{ListResponse, MAX_COUNT};
+use crate::scim::schema::{self, ResourceKind};
+use crate::translate::link::BaseUrl;
+use crate::upstream::Visitor;
+
+/// `GET /ServiceProviderConfig` (RFC 7643 §5).
+pub async fn service_provider_config(_: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
+    check_no_filter(&query)?;
+    let config = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+        "patch": {"supported": true},
+        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": true, "maxResults": MAX_COUNT},
+        "changePassword": {"supported": false},
+        "sort": {"supported": true},
+        "etag": {"supported": true},
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "OAuth Bearer Token",
+            "description": "A token that was issued for one tenant, sent as a bearer token (RFC 6750).",
+            "specUri": "https://www.rfc-editor.org/info/rfc6750",
+            "primary": true,
+        }],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": format!("{}/ServiceProviderConfig", base.as_str()),
+        },
+    });
+    Ok(response::scim(StatusCode::OK, &config))
+}
+
+/// `GET /ResourceTypes`.
+pub async fn resource_types(_: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
+    check_no_filter(&query)?;
+    Ok(whole_list(schema::resource_types_to_json(base.as_str())))
+}
+
+/// `GET /ResourceTypes/{id}`.
+pub async fn resource_type(_: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
+    let kind = ResourceKind::ALL.into_iter().find(|kind| kind.name() == id);
+    let kind = kind.ok_or_else(|| ScimError::not_found("There is no resource type of this name."))?;
+    Ok(response::scim(
+        StatusCode::OK,
+        &schema::resource_type_to_json(kind, base.as_str()),
+    ))
+}
+
+/// `GET /Schemas`.
+pub async fn schemas(_: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
+    check_no_filter(&query)?;
+    Ok(whole_list(schema::schemas_to_json(base.as_str())))
+}
+
+/// `GET /Schemas/{id}`.
+pub async fn schema(_: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
+    let schema = schema::find_schema(&id).ok_or_else(|| ScimError::not_found("There is no schema of this URN."))?;
+    Ok(response::scim(StatusCode::OK, &schema::to_json(schema, base.as_str())))
+}
+
+/// `/Me` (RFC 7644 §3.11): callers are services, not people.
+pub async fn me() -> ScimError {
+    ScimError::new(
+        501,
+        "/Me is not implemented: a token belongs to a service, not to a user.",
+    )
+}
+
+/// A filter would be ignored, and a caller could take that for an answer (RFC 7644 §4).
+fn check_no_filter(query: &ScimQuery) -> Result<(), ScimError> {
+    match query.filter {
+        None => Ok(()),
+        Some(_) => Err(ScimError::new(
+            403,
+            "This endpoint cannot be filtered: leave the filter out.",
+        )),
+    }
+}
+
+/// All there is, on one page: paging parameters are ignored here (RFC 7644 §4).
+fn whole_list(resources: Vec<Value>) -> Response {
+    let total_results = resources.len() as u64;
+    response::scim(
+        StatusCode::OK,
+        &ListResponse {
+            total_results,
+            start_index: 1,
+            resources,
+        }
+        .to_json(),
+    )
+}

@@ -1,0 +1,171 @@
+//! `/Groups` (RFC 7644 §3.3 to §3.6). Members are never held together: they come in pages and leave in pieces.
+
+use axum::response::{IntoResponse as _, Response};
+use directory_proto::v1;
+use http::StatusCode;
+use tracing::instrument;
+
+use super::members::Shown;
+use super::{ListQuery, mode, projection, total};
+use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
+use crate::response;
+use crate::scim::error::ScimError;
+use crate::scim::patch::PatchRequest;
+use crate::scim::resource::Resource;
+use crate::scim::schema::ResourceKind;
+use crate::translate;
+use crate::translate::link::BaseUrl;
+use crate::upstream::TenantDirectory;
+
+const KIND: ResourceKind = ResourceKind::Group;
+
+/// `POST /Groups`. Entra creates a group empty and fills it with PATCH.
+#[instrument(name = "scim.groups.create", skip_all)]
+pub async fn create(
+    directory: TenantDirectory,
+    base: BaseUrl,
+    query: ScimQuery,
+    ScimJson(body): ScimJson,
+) -> Result<Response, ScimError> {
+    let projection = projection(KIND, &query)?;
+    let (group, members) = translate::group::from_scim(&Resource::parse(KIND, body)?);
+    let is_empty = members.is_empty();
+    let created = directory.create_group(group, members).await?;
+    let url = base.group(&created.id);
+    let shown = Shown {
+        directory,
+        projection,
+        base,
+    };
+    let answer = if is_empty {
+        shown.without_members(StatusCode::CREATED, created)
+    } else {
+        shown.one(StatusCode::CREATED, created).await?
+    };
+    Ok(response::located(answer, url))
+}
+
+/// `GET /Groups/{id}`.
+#[instrument(name = "scim.groups.get", skip_all, fields(group.id = %id))]
+pub async fn show(
+    directory: TenantDirectory,
+    base: BaseUrl,
+    ResourceId(id): ResourceId,
+    query: ScimQuery,
+    if_none_match: IfNoneMatch,
+) -> Result<Response, ScimError> {
+    let projection = projection(KIND, &query)?;
+    let group = directory.get_group(&id).await?;
+    if if_none_match.has(group.version) {
+        return Ok(response::not_modified(group.version));
+    }
+    Shown {
+        directory,
+        projection,
+        base,
+    }
+    .one(StatusCode::OK, group)
+    .await
+}
+
+/// `GET /Groups`. Entra asks for groups by name, and without their members.
+#[instrument(name = "scim.groups.list", skip_all)]
+pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
+    let projection = projection(KIND, &query)?;
+    let ListQuery {
+        page,
+        filter,
+        order,
+        page_size,
+        skip,
+    } = ListQuery::parse(KIND, directory.caller(), &query)?;
+    let request = v1::ListGroupsRequest {
+        filter,
+        order,
+        page_size,
+        page_token: String::new(),
+        skip,
+        include_total_size: true,
+        read_mask: None,
+    };
+    let found = directory.list_groups(request).await?;
+    let total = total(found.total_size, found.groups.len());
+    Ok(Shown {
+        directory,
+        projection,
+        base,
+    }
+    .list(total, page.start_index, found.groups))
+}
+
+/// `PUT /Groups/{id}`: names and members are as the body says.
+#[instrument(name = "scim.groups.replace", skip_all, fields(group.id = %id))]
+pub async fn replace(
+    directory: TenantDirectory,
+    base: BaseUrl,
+    ResourceId(id): ResourceId,
+    query: ScimQuery,
+    if_match: IfMatch,
+    ScimJson(body): ScimJson,
+) -> Result<Response, ScimError> {
+    let projection = projection(KIND, &query)?;
+    let (group, members) = translate::group::from_scim(&Resource::parse(KIND, body)?);
+    let expected_version = if_match.expected(version(&directory, &id)).await?;
+    let request = translate::group::replacing(id, group, members, expected_version);
+    let replaced = directory.update_group(request).await?;
+    Shown {
+        directory,
+        projection,
+        base,
+    }
+    .one(StatusCode::OK, replaced)
+    .await
+}
+
+/// `PATCH /Groups/{id}`: one call with the differences, whatever the number of members. 204, unless `attributes` asks
+/// for a body.
+#[instrument(name = "scim.groups.patch", skip_all, fields(group.id = %id))]
+pub async fn patch(
+    directory: TenantDirectory,
+    base: BaseUrl,
+    ResourceId(id): ResourceId,
+    query: ScimQuery,
+    if_match: IfMatch,
+    ScimJson(body): ScimJson,
+) -> Result<Response, ScimError> {
+    let projection = projection(KIND, &query)?;
+    let patch = PatchRequest::parse(body)?.compile_group(mode(directory.caller()))?;
+    let expected_version = if_match.expected(version(&directory, &id)).await?;
+    let patched = directory
+        .update_group(translate::group::patching(id, patch, expected_version))
+        .await?;
+    if projection.names_attributes() {
+        return Shown {
+            directory,
+            projection,
+            base,
+        }
+        .one(StatusCode::OK, patched)
+        .await;
+    }
+    Ok(response::tagged(
+        StatusCode::NO_CONTENT.into_response(),
+        patched.version,
+    ))
+}
+
+/// `DELETE /Groups/{id}`.
+#[instrument(name = "scim.groups.delete", skip_all, fields(group.id = %id))]
+pub async fn delete(
+    directory: TenantDirectory,
+    ResourceId(id): ResourceId,
+    if_match: IfMatch,
+) -> Result<Response, ScimError> {
+    let expected_version = if_match.expected(version(&directory, &id)).await?;
+    directory.delete_group(&id, expected_version).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn version(directory: &TenantDirectory, id: &str) -> Result<i64, ScimError> {
+    Ok(directory.get_group(id).await?.version)
+}

@@ -1,0 +1,240 @@
+//! Answers that show groups. Members are read page by page and written to the answer as they come, so that memory
+//! stays flat. A failure on the way breaks the connection off: such an answer never ends like a whole one.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use directory_proto::v1;
+use futures_util::stream;
+use http::StatusCode;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use crate::response;
+use crate::scim::error::ScimError;
+use crate::scim::list::ListResponse;
+use crate::scim::projection::Projection;
+use crate::translate;
+use crate::translate::link::BaseUrl;
+use crate::upstream::TenantDirectory;
+
+/// Pieces of an answer are about this large.
+const PIECE_BYTES: usize = 64 * 1024;
+/// How long a caller may leave a piece unread before we give up on it.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How one caller sees groups in one answer.
+pub struct Shown {
+    /// Where members are read.
+    pub directory: TenantDirectory,
+    /// What the caller wants to see.
+    pub projection: Projection,
+    /// What references begin with.
+    pub base: BaseUrl,
+}
+
+impl Shown {
+    /// One group. Its first page of members is read before the answer begins, so that most failures are a plain error.
+    pub async fn one(self, status: StatusCode, group: v1::Group) -> Result<Response, ScimError> {
+        if !self.projection.wants("members") {
+            return Ok(self.without_members(status, group));
+        }
+        let version = group.version;
+        let id = group.id.clone();
+        let first = self.directory.list_members(&id, "").await?;
+        let head = self.head(group);
+        let body = pieces(async move |mut answer| {
+            self.write_group(&mut answer, &head, &id, first).await?;
+            Ok(answer)
+        });
+        Ok(response::tagged(response::with_body(status, body), version))
+    }
+
+    /// One group whose members are not wanted, or that has none.
+    pub fn without_members(&self, status: StatusCode, group: v1::Group) -> Response {
+        let version = group.version;
+        response::tagged(response::scim(status, &self.head(group)), version)
+    }
+
+    /// A list of groups.
+    pub fn list(self, total: u64, start_index: u64, groups: Vec<v1::Group>) -> Response {
+        if !self.projection.wants("members") || groups.is_empty() {
+            let resources = groups.into_iter().map(|group| self.head(group)).collect();
+            let list = ListResponse {
+                total_results: total,
+                start_index,
+                resources,
+            };
+            return response::scim(StatusCode::OK, &list.to_json());
+        }
+        let body = pieces(async move |mut answer| {
+            self.write_list(&mut answer, total, start_index, groups).await?;
+            Ok(answer)
+        });
+        response::with_body(StatusCode::OK, body)
+    }
+
+    /// A group without its members.
+    fn head(&self, group: v1::Group) -> Value {
+        self.projection.apply(translate::group::to_scim(group, &self.base))
+    }
+
+    async fn write_list(
+        &self,
+        answer: &mut Answer,
+        total: u64,
+        start_index: u64,
+        groups: Vec<v1::Group>,
+    ) -> Result<(), Cut> {
+        let count = groups.len();
+        let frame = ListResponse {
+            total_results: total,
+            start_index,
+            resources: Vec::new(),
+        };
+        let mut frame = frame.to_json();
+        if let Value::Object(frame) = &mut frame {
+            frame.insert("itemsPerPage".to_owned(), count.into());
+            frame.remove("Resources");
+        }
+        answer.open(&frame, "Resources").await?;
+        for (index, group) in groups.into_iter().enumerate() {
+            if index > 0 {
+                answer.write(",").await?;
+            }
+            let id = group.id.clone();
+            let head = self.head(group);
+            match self.directory.list_members(&id, "").await {
+                Ok(first) => self.write_group(answer, &head, &id, first).await?,
+                // Deleted since it was listed: it has no members.
+                Err(error) if error.status == StatusCode::NOT_FOUND.as_u16() => answer.write(&head.to_string()).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        answer.write("]}").await
+    }
+
+    async fn write_group(
+        &self,
+        answer: &mut Answer,
+        head: &Value,
+        id: &str,
+        first: v1::ListMembersResponse,
+    ) -> Result<(), Cut> {
+        if first.members.is_empty() {
+            return answer.write(&head.to_string()).await;
+        }
+        answer.open(head, "members").await?;
+        let mut separator = "";
+        let mut page = first;
+        loop {
+            for member in self.elements(page.members) {
+                answer.write(separator).await?;
+                answer.write(&member.to_string()).await?;
+                separator = ",";
+            }
+            if page.next_page_token.is_empty() {
+                return answer.write("]}").await;
+            }
+            page = self.directory.list_members(id, &page.next_page_token).await?;
+        }
+    }
+
+    /// Members as the projection shows them.
+    fn elements(&self, members: Vec<v1::Member>) -> Vec<Value> {
+        let mut piece = self
+            .projection
+            .apply(translate::group::members_to_scim(members, &self.base));
+        match piece.get_mut("members").map(Value::take) {
+            Some(Value::Array(elements)) => elements,
+            _ => Vec::new(), // nothing of a member is wanted
+        }
+    }
+}
+
+/// Why an answer breaks off.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error("the directory failed while an answer was written: {0}")]
+    Directory(#[from] ScimError),
+    #[error("the caller is gone, or does not read")]
+    Unread,
+}
+
+/// An answer that is being written.
+struct Answer {
+    pieces: mpsc::Sender<Option<Bytes>>,
+    buffer: Vec<u8>,
+}
+
+impl Answer {
+    async fn write(&mut self, text: &str) -> Result<(), Cut> {
+        self.buffer.extend_from_slice(text.as_bytes());
+        if self.buffer.len() < PIECE_BYTES {
+            Ok(())
+        } else {
+            self.flush().await
+        }
+    }
+
+    /// Writes an object up to the first element of one more attribute, a list.
+    async fn open(&mut self, object: &Value, list: &str) -> Result<(), Cut> {
+        let text = object.to_string();
+        let members = text.strip_suffix('}').unwrap_or(&text);
+        self.write(members).await?;
+        let comma = if members.len() > 1 { "," } else { "" };
+        self.write(&format!("{comma}\"{list}\":[")).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Cut> {
+        let piece = Bytes::from(std::mem::take(&mut self.buffer));
+        self.send(Some(piece)).await
+    }
+
+    async fn finish(mut self) -> Result<(), Cut> {
+        self.flush().await?;
+        self.send(None).await
+    }
+
+    async fn send(&mut self, piece: Option<Bytes>) -> Result<(), Cut> {
+        self.pieces
+            .send_timeout(piece, UNREAD_TIMEOUT)
+            .await
+            .map_err(|_| Cut::Unread)
+    }
+}
+
+/// A body that `write` fills. It ends well only if `write` does.
+fn pieces<F>(write: impl FnOnce(Answer) -> F) -> Body
+where
+    F: Future<Output = Result<Answer, Cut>> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(2);
+    let writing = write(Answer {
+        pieces: sender,
+        buffer: Vec::new(),
+    });
+    let task = async move {
+        let written = match writing.await {
+            Ok(answer) => answer.finish().await,
+            Err(cut) => Err(cut),
+        };
+        match written {
+            Ok(()) => {}
+            Err(Cut::Unread) => tracing::debug!("the caller left before the answer was complete"),
+            Err(cut @ Cut::Directory(_)) => {
+                tracing::warn!(error = &cut as &dyn std::error::Error, "broke an answer off")
+            }
+        }
+    };
+    tokio::spawn(task.in_current_span());
+    Body::from_stream(stream::unfold(receiver, async |mut receiver| {
+        match receiver.recv().await {
+            Some(Some(piece)) => Some((Ok(piece), receiver)),
+            Some(None) => None,
+            None => Some((Err(std::io::Error::other("the answer is incomplete")), receiver)),
+        }
+    }))
+}

@@ -1,0 +1,280 @@
+//! Attribute names in standard notation (RFC 7644 §3.10), resolved against the schemas.
+
+use std::fmt;
+
+use super::schema::{Attribute, COMMON, Kind, ResourceKind, SIMPLE_VALUE, Schema};
+
+/// An attribute or sub-attribute that exists.
+///
+/// The common attributes (`id`, `externalId`, `meta`, `schemas`) count as the core schema's.
+#[derive(Debug, Clone, Copy)]
+pub struct AttributePath {
+    /// The schema that the attribute belongs to.
+    pub schema: &'static Schema,
+    /// The attribute.
+    pub attribute: &'static Attribute,
+    /// The part of it, if the path goes on. For a simple multi-valued attribute this may be `value`: the element
+    /// itself (RFC 7643 §2.4).
+    pub sub_attribute: Option<&'static Attribute>,
+}
+
+/// Why a path names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathProblem {
+    /// The schema is known, and has no such attribute.
+    Unknown,
+    /// The path begins with a URN that is no schema of this kind of resource.
+    UnknownSchema,
+    /// This is no attribute name.
+    Syntax,
+}
+
+/// What a name can stand for in a PATCH and in a projection, where a schema may be named as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    Attribute(AttributePath),
+    Schema(&'static Schema),
+}
+
+impl AttributePath {
+    /// Resolves a name: in any case, with or without the core URN, `ENT:manager.value` and `ENT.manager` for an
+    /// extension. A bare name that is no core attribute is looked up in the extensions: Entra leaves URNs out.
+    ///
+    /// # Errors
+    /// [`PathProblem`]; what that means (ignore, `invalidPath`, `invalidFilter`) depends on where the name stood.
+    pub fn resolve(kind: ResourceKind, name: &str) -> Result<Self, PathProblem> {
+        match Named::resolve(kind, name)? {
+            Named::Attribute(path) => Ok(path),
+            Named::Schema(_) => Err(PathProblem::Unknown),
+        }
+    }
+
+    /// The path of a whole attribute.
+    pub(super) const fn whole(schema: &'static Schema, attribute: &'static Attribute) -> Self {
+        Self {
+            schema,
+            attribute,
+            sub_attribute: None,
+        }
+    }
+
+    /// The same path without its sub-attribute.
+    pub const fn without_sub_attribute(self) -> Self {
+        Self::whole(self.schema, self.attribute)
+    }
+
+    /// This path, one level down.
+    pub(super) const fn with(self, sub_attribute: &'static Attribute) -> Self {
+        Self {
+            sub_attribute: Some(sub_attribute),
+            ..self
+        }
+    }
+
+    /// The attribute that the path ends in.
+    pub fn target(&self) -> &'static Attribute {
+        self.sub_attribute.unwrap_or(self.attribute)
+    }
+
+    /// Whether the attribute belongs to an extension, under whose URN resources nest it.
+    pub fn is_extension(&self) -> bool {
+        !ResourceKind::ALL.into_iter().any(|kind| kind.schema() == self.schema)
+    }
+
+    /// The sub-attribute of this name, or `value` of a simple multi-valued attribute.
+    pub(super) fn find_sub_attribute(&self, name: &str) -> Option<&'static Attribute> {
+        let is_simple_list = self.attribute.multi_valued && self.attribute.kind != Kind::Complex;
+        if is_simple_list && SIMPLE_VALUE.name.eq_ignore_ascii_case(name) {
+            return Some(&SIMPLE_VALUE);
+        }
+        self.attribute.sub_attribute(name)
+    }
+}
+
+impl Named {
+    pub(super) fn resolve(kind: ResourceKind, name: &str) -> Result<Self, PathProblem> {
+        if !name.contains(':') {
+            return in_any_schema(kind, name).map(Self::Attribute);
+        }
+        let schemas = std::iter::once(kind.schema()).chain(kind.extensions().iter().copied());
+        for schema in schemas {
+            let Some(rest) = strip_prefix_ignoring_case(name, schema.id) else {
+                continue;
+            };
+            return match rest.strip_prefix([':', '.']) {
+                Some(local) => in_schema(kind, schema, local).map(Self::Attribute),
+                None if rest.is_empty() => Ok(Self::Schema(schema)),
+                None => continue,
+            };
+        }
+        Err(PathProblem::UnknownSchema)
+    }
+}
+
+fn in_any_schema(kind: ResourceKind, name: &str) -> Result<AttributePath, PathProblem> {
+    let core = in_schema(kind, kind.schema(), name);
+    if core != Err(PathProblem::Unknown) {
+        return core;
+    }
+    kind.extensions()
+        .iter()
+        .find_map(|schema| in_schema(kind, schema, name).ok())
+        .ok_or(PathProblem::Unknown)
+}
+
+fn in_schema(kind: ResourceKind, schema: &'static Schema, local: &str) -> Result<AttributePath, PathProblem> {
+    let (name, sub_name) = match local.split_once('.') {
+        Some((name, sub_name)) => (name, Some(sub_name)),
+        None => (local, None),
+    };
+    if !is_name(name) || sub_name.is_some_and(|name| !is_name(name)) {
+        return Err(PathProblem::Syntax);
+    }
+    let common = || {
+        COMMON
+            .iter()
+            .find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+    };
+    let is_core = schema == kind.schema();
+    let attribute = schema
+        .attribute(name)
+        .or_else(|| common().filter(|_| is_core))
+        .ok_or(PathProblem::Unknown)?;
+    let whole = AttributePath::whole(schema, attribute);
+    match sub_name {
+        None => Ok(whole),
+        Some(sub_name) => whole
+            .find_sub_attribute(sub_name)
+            .map(|sub| whole.with(sub))
+            .ok_or(PathProblem::Unknown),
+    }
+}
+
+/// `ATTRNAME` of RFC 7644 §3.4.2.2, and `$ref`.
+fn is_name(text: &str) -> bool {
+    let rest = text.strip_prefix('$').unwrap_or(text);
+    rest.starts_with(|first: char| first.is_ascii_alphabetic())
+        && rest
+            .chars()
+            .all(|next| next.is_ascii_alphanumeric() || next == '-' || next == '_')
+}
+
+pub(super) fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+impl PartialEq for AttributePath {
+    fn eq(&self, other: &Self) -> bool {
+        self.schema.id == other.schema.id
+            && self.attribute.name == other.attribute.name
+            && self.sub_attribute.map(|sub| sub.name) == other.sub_attribute.map(|sub| sub.name)
+    }
+}
+
+impl Eq for AttributePath {}
+
+/// The canonical spelling: an extension's attributes with their URN.
+impl fmt::Display for AttributePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_extension() {
+            write!(f, "{}:", self.schema.id)?;
+        }
+        f.write_str(self.attribute.name)?;
+        match self.sub_attribute {
+            Some(sub_attribute) => write!(f, ".{}", sub_attribute.name),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttributePath, PathProblem, ResourceKind};
+
+    const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
+
+    #[test]
+    fn names_resolve_in_any_case_with_and_without_their_urn() {
+        for (name, canonical) in [
+            ("userName", "userName".to_owned()),
+            ("USERNAME", "userName".to_owned()),
+            ("Name.GivenName", "name.givenName".to_owned()),
+            (
+                "urn:ietf:params:scim:schemas:core:2.0:User:name.familyName",
+                "name.familyName".to_owned(),
+            ),
+            (
+                "URN:IETF:params:scim:schemas:core:2.0:user:externalid",
+                "externalId".to_owned(),
+            ),
+            ("meta.lastmodified", "meta.lastModified".to_owned()),
+            ("emails.primary", "emails.primary".to_owned()),
+            ("addresses.primary", "addresses.primary".to_owned()),
+            ("groups.$ref", "groups.$ref".to_owned()),
+            ("manager", format!("{ENT}:manager")),
+            ("manager.value", format!("{ENT}:manager.value")),
+            ("department", format!("{ENT}:department")),
+            (&format!("{ENT}:department"), format!("{ENT}:department")),
+            (&format!("{ENT}.manager"), format!("{ENT}:manager")),
+            (
+                &format!("{ENT}:manager.displayname"),
+                format!("{ENT}:manager.displayName"),
+            ),
+            ("blockReasons", format!("{STATUS}:blockReasons")),
+            ("blockReasons.value", format!("{STATUS}:blockReasons.value")),
+            ("schemas", "schemas".to_owned()),
+        ] {
+            let path = AttributePath::resolve(ResourceKind::User, name);
+            assert_eq!(path.map(|path| path.to_string()), Ok(canonical), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_names_nothing_says_why() {
+        for (name, problem) in [
+            ("shoeSize", PathProblem::Unknown),
+            ("name.shoeSize", PathProblem::Unknown),
+            ("userName.value", PathProblem::Unknown),
+            (ENT, PathProblem::Unknown),
+            (
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:shoeSize",
+                PathProblem::Unknown,
+            ),
+            (
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:id",
+                PathProblem::Unknown,
+            ),
+            (
+                "urn:ietf:params:scim:schemas:extension:Acme:2.0:User:costCode",
+                PathProblem::UnknownSchema,
+            ),
+            (
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0User:department",
+                PathProblem::UnknownSchema,
+            ),
+            (
+                "urn:ietf:params:scim:schemas:core:2.0:Users:userName",
+                PathProblem::UnknownSchema,
+            ),
+            ("", PathProblem::Syntax),
+            ("name.", PathProblem::Syntax),
+            (".name", PathProblem::Syntax),
+            ("name.given.name", PathProblem::Syntax),
+            ("1name", PathProblem::Syntax),
+            ("user name", PathProblem::Syntax),
+            ("\u{fc}ser", PathProblem::Syntax),
+        ] {
+            assert_eq!(AttributePath::resolve(ResourceKind::User, name), Err(problem), "{name}");
+        }
+        assert_eq!(
+            AttributePath::resolve(ResourceKind::Group, "userName"),
+            Err(PathProblem::Unknown)
+        );
+        assert_eq!(
+            AttributePath::resolve(ResourceKind::Group, "manager"),
+            Err(PathProblem::Unknown)
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! PATCH (RFC 7644 §3.5.2): `entra.rs` turns what was sent into well-formed operations, `apply.rs` applies those to a
+//! resource, `group.rs` compiles them for a group whose members nobody wants to read.
+
+mod apply;
+mod entra;
+mod group;
+mod operation;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use self::group::GroupCompiler;
+use self::operation::SentOperation;
+use super::attribute_path::AttributePath;
+use super::error::ScimError;
+use super::resource::Resource;
+use super::schema::ResourceKind;
+
+pub use self::group::{GroupPatch, MembersPatch};
+
+/// The schema of a PATCH body.
+pub const PATCH_OP_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// How many operations a PATCH may have.
+pub const MAX_OPERATIONS: usize = 1_000;
+
+/// What happens when a value filter selects nothing that could be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A filter that describes an element creates it: Entra relies on that.
+    Tolerant,
+    /// `noTarget`, as RFC 7644 §3.5.2.3 says.
+    Strict,
+}
+
+/// A PATCH body whose operations have the right shape; whether they fit a resource, [`PatchRequest::apply`] finds out.
+#[derive(Clone)]
+pub struct PatchRequest {
+    operations: Vec<SentOperation>,
+}
+
+/// A patched resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patched {
+    /// The resource with every operation applied.
+    pub resource: Resource,
+    /// What the operations were about, each once: whole attributes, except that a sub-attribute of `name` is named by
+    /// itself unless all of `name` was removed.
+    pub named: Vec<AttributePath>,
+}
+
+impl PatchRequest {
+    /// Reads a PATCH body. Member names may be in any case; `schemas` may come last, or be missing.
+    ///
+    /// # Errors
+    /// 400 `invalidSyntax` for a body that is no PATCH, 400 `invalidPath` for a path that is no text, 413 for more than
+    /// [`MAX_OPERATIONS`] operations.
+    pub fn parse(body: Value) -> Result<Self, ScimError> {
+        let Value::Object(members) = body else {
+            return Err(ScimError::invalid_syntax("The body of a PATCH must be a JSON object."));
+        };
+        let mut operations = None;
+        for (name, value) in members {
+            if name.eq_ignore_ascii_case("schemas") {
+                check_schemas(&value)?;
+            } else if name.eq_ignore_ascii_case("Operations") && operations.replace(value).is_some() {
+                return Err(ScimError::invalid_syntax(
+                    "The body of a PATCH has Operations more than once.",
+                ));
+            }
+        }
+        let Some(Value::Array(operations)) = operations.filter(|list| *list != Value::Array(Vec::new())) else {
+            return Err(ScimError::invalid_syntax(
+                "The body of a PATCH must have Operations: a JSON array of one or more operations.",
+            ));
+        };
+        if operations.len() > MAX_OPERATIONS {
+            return Err(ScimError::new(
+                413,
+                format!("A PATCH may have {MAX_OPERATIONS} operations at most; send several."),
+            ));
+        }
+        let numbered = (1..).zip(&operations);
+        let operations = numbered.map(|(number, operation)| SentOperation::parse(number, operation));
+        Ok(Self {
+            operations: operations.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Applies all operations in order, or none: on an error the resource is given up, and the stored one is as it was.
+    ///
+    /// # Errors
+    /// 400 with `invalidPath`, `invalidFilter`, `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says.
+    pub fn apply(&self, mut resource: Resource, mode: Mode) -> Result<Patched, ScimError> {
+        let mut named: Vec<AttributePath> = Vec::new();
+        for sent in &self.operations {
+            for operation in entra::normalise(resource.kind, mode, sent)? {
+                for path in apply::apply(operation, &mut resource)? {
+                    if !named.contains(&path) {
+                        named.push(path);
+                    }
+                }
+            }
+        }
+        Ok(Patched { resource, named })
+    }
+
+    /// What the operations come down to on a group, without reading the group.
+    ///
+    /// # Errors
+    /// As [`PatchRequest::apply`]; 400 `invalidFilter` for a filter on `members` that does not say whose ids.
+    pub fn compile_group(&self, mode: Mode) -> Result<GroupPatch, ScimError> {
+        let mut compiler = GroupCompiler::default();
+        for sent in &self.operations {
+            for operation in entra::normalise(ResourceKind::Group, mode, sent)? {
+                compiler.take(operation)?;
+            }
+        }
+        Ok(compiler.finish())
+    }
+}
+
+fn check_schemas(schemas: &Value) -> Result<(), ScimError> {
+    let is_patch = |id: &Value| id.as_str().is_some_and(|id| id.eq_ignore_ascii_case(PATCH_OP_SCHEMA));
+    let has_patch = schemas.as_array().is_some_and(|schemas| schemas.iter().any(is_patch));
+    if !has_patch {
+        return Err(ScimError::invalid_syntax(format!(
+            "schemas of a PATCH must hold {PATCH_OP_SCHEMA}."
+        )));
+    }
+    Ok(())
+}
+
+/// A count only: values are personal.
+impl fmt::Debug for PatchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PatchRequest")
+            .field("operations", &self.operations.len())
+            .finish()
+    }
+}

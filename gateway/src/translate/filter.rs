@@ -1,0 +1,628 @@
+//! Filters and orders: SCIM's attributes as the directory's field paths. Some attributes follow from others (`meta`,
+//! `$ref`, `active`); what no field answers is 400 `invalidFilter`.
+
+use directory_proto::client::{MAX_FILTER_DEPTH, MAX_FILTER_NODES};
+use directory_proto::v1;
+use directory_proto::v1::comparison::{self, Operator};
+use directory_proto::v1::filter::Expression;
+use serde_json::Value;
+
+use super::{ActiveView, field, id_of_reference, snake_case, timestamp, version::version_of};
+use crate::scim::attribute_path::AttributePath;
+use crate::scim::error::ScimError;
+use crate::scim::filter::{CompareOp, Filter, Literal, evaluate_element, satisfies};
+use crate::scim::schema::{ENTERPRISE_USER, Kind, ResourceKind, Schema};
+
+/// Translates filters and orders on one kind of resource for one caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Translator {
+    /// The kind.
+    pub kind: ResourceKind,
+    /// What `active` means to the caller.
+    pub view: ActiveView,
+}
+
+/// What answers a question about an attribute.
+enum Answer {
+    /// The field of this path.
+    Field(String),
+    /// The field of this path, which holds the id that a URL ends in.
+    IdInUrl(String),
+    /// A field that holds the opposite.
+    Opposite(String),
+    /// The version, which the attribute holds as an entity tag.
+    Version,
+    /// This text, for every resource or element.
+    Constant(&'static str),
+}
+
+/// A field that every resource has, and one that every element of `groups` and `members` has.
+const EVERY_RESOURCE: &str = "id";
+const EVERY_ELEMENT: &str = "value";
+
+impl Translator {
+    /// The directory's filter for a SCIM filter.
+    ///
+    /// # Errors
+    /// 400 `invalidFilter` if it asks what the directory does not keep, or more than the directory takes.
+    pub fn filter(self, filter: &Filter) -> Result<v1::Filter, ScimError> {
+        let translated = self.translate(filter)?;
+        check_size(&translated)?;
+        Ok(translated)
+    }
+
+    fn translate(self, filter: &Filter) -> Result<v1::Filter, ScimError> {
+        Ok(match filter {
+            Filter::And(filters) => wrap(Expression::And(self.list(filters)?)),
+            Filter::Or(filters) => wrap(Expression::Or(self.list(filters)?)),
+            Filter::Not(inner) => negated(self.translate(inner)?),
+            Filter::Present(path) => self.present(path)?,
+            Filter::Compare { path, op, value } => compare(path, self.answer(path)?, EVERY_RESOURCE, *op, value)?,
+            Filter::Element { attribute, filter } => self.element(attribute, filter)?,
+        })
+    }
+
+    fn list(self, filters: &[Filter]) -> Result<v1::FilterList, ScimError> {
+        let filters = filters
+            .iter()
+            .map(|filter| self.translate(filter))
+            .collect::<Result<_, _>>()?;
+        Ok(v1::FilterList { filters })
+    }
+
+    fn present(self, path: &AttributePath) -> Result<v1::Filter, ScimError> {
+        if path.attribute.multi_valued {
+            return Ok(match path.attribute.name {
+                "schemas" => always(EVERY_RESOURCE),
+                "blockReasons" => present("blocks"),
+                name => present(&field(name)),
+            });
+        }
+        if path.target().kind == Kind::Complex && path.attribute.name != "manager" && path.attribute.name != "meta" {
+            let parts = path.attribute.sub_attributes.iter();
+            let parts = parts.map(|part| {
+                self.present(&AttributePath {
+                    sub_attribute: Some(part),
+                    ..*path
+                })
+            });
+            return Ok(wrap(Expression::Or(v1::FilterList {
+                filters: parts.collect::<Result<_, _>>()?,
+            })));
+        }
+        Ok(match self.answer(path)? {
+            Answer::Field(path) | Answer::IdInUrl(path) => present(&path),
+            Answer::Opposite(_) | Answer::Version | Answer::Constant(_) => always(EVERY_RESOURCE),
+        })
+    }
+
+    fn element(self, attribute: &AttributePath, filter: &Filter) -> Result<v1::Filter, ScimError> {
+        if attribute.attribute.name == "schemas" {
+            return self.schemas(filter);
+        }
+        let (list, inner) = match attribute.attribute.name {
+            "blockReasons" => ("blocks".to_owned(), in_element(filter, &block_answer)?),
+            "groups" => (
+                "groups".to_owned(),
+                in_element(filter, &|path| reference_answer(path, "direct"))?,
+            ),
+            "members" => (
+                "members".to_owned(),
+                in_element(filter, &|path| reference_answer(path, "User"))?,
+            ),
+            name => (
+                field(name),
+                in_element(filter, &|path| Ok(Answer::Field(snake_case(part_name(path)))))?,
+            ),
+        };
+        Ok(wrap(Expression::Element(Box::new(v1::ElementMatch {
+            attribute: list,
+            filter: Some(Box::new(inner)),
+        }))))
+    }
+
+    /// `schemas` follows from what a resource has: a filter on it selects schemas, and they select resources.
+    fn schemas(self, filter: &Filter) -> Result<v1::Filter, ScimError> {
+        let schemas = std::iter::once(self.kind.schema()).chain(self.kind.extensions().iter().copied());
+        let selected = schemas.filter(|schema| evaluate_element(filter, &Value::from(schema.id)));
+        let filters = selected.map(|schema| self.has(schema)).collect::<Result<Vec<_>, _>>()?;
+        if filters.is_empty() {
+            return Ok(negated(always(EVERY_RESOURCE)));
+        }
+        Ok(wrap(Expression::Or(v1::FilterList { filters })))
+    }
+
+    /// Only the enterprise extension can be absent.
+    fn has(self, schema: &'static Schema) -> Result<v1::Filter, ScimError> {
+        if schema.id != ENTERPRISE_USER.id {
+            return Ok(always(EVERY_RESOURCE));
+        }
+        let parts = schema.attributes.iter().map(|attribute| {
+            self.present(&AttributePath {
+                schema,
+                attribute,
+                sub_attribute: None,
+            })
+        });
+        Ok(wrap(Expression::Or(v1::FilterList {
+            filters: parts.collect::<Result<_, _>>()?,
+        })))
+    }
+
+    /// What answers a question about a single-valued attribute.
+    fn answer(self, path: &AttributePath) -> Result<Answer, ScimError> {
+        let part = path.sub_attribute.map(|part| part.name);
+        if path.schema.id == ENTERPRISE_USER.id {
+            return match (path.attribute.name, part) {
+                ("manager", None | Some("value")) => Ok(Answer::Field("enterprise.manager".to_owned())),
+                ("manager", Some("$ref")) => Ok(Answer::IdInUrl("enterprise.manager".to_owned())),
+                ("manager", Some(part)) => Ok(Answer::Field(format!("enterprise.manager.{}", snake_case(part)))),
+                (name, _) => Ok(Answer::Field(format!("enterprise.{}", snake_case(name)))),
+            };
+        }
+        Ok(match (path.attribute.name, part) {
+            ("active", _) => match self.view {
+                ActiveView::SourceWord => Answer::Field(field("active")),
+                ActiveView::InEffect => Answer::Opposite("blocked".to_owned()),
+            },
+            ("password", _) => return Err(not_kept(path)),
+            ("meta", Some("resourceType")) => Answer::Constant(self.kind.name()),
+            ("meta", Some("created")) => Answer::Field("create_time".to_owned()),
+            ("meta", Some("lastModified")) => Answer::Field("update_time".to_owned()),
+            ("meta", Some("location")) => Answer::IdInUrl("id".to_owned()),
+            ("meta", Some(_)) => Answer::Version,
+            ("meta", None) => Answer::Constant(""),
+            (name, Some(part)) => Answer::Field(format!("{}.{}", field(name), snake_case(part))),
+            (name, None) => Answer::Field(field(name)),
+        })
+    }
+
+    /// The directory's order for `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3).
+    ///
+    /// # Errors
+    /// 400 `invalidValue` for an attribute that does not exist or gives no order, or an order that is none.
+    pub fn order(self, sort_by: Option<&str>, sort_order: Option<&str>) -> Result<Option<v1::Order>, ScimError> {
+        let descending = match sort_order.map(str::to_ascii_lowercase).as_deref() {
+            None | Some("ascending" | "") => false,
+            Some("descending") => true,
+            Some(_) => return Err(ScimError::invalid_value("sortOrder must be ascending or descending.")),
+        };
+        let Some(sort_by) = sort_by.filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let wrong = || ScimError::invalid_value("sortBy must name an attribute that resources can be sorted by.");
+        let path = AttributePath::resolve(self.kind, sort_by).map_err(|_| wrong())?;
+        let part = path.sub_attribute.map(|part| part.name);
+        if path.attribute.multi_valued {
+            let is_sortable = path.attribute.kind == Kind::Complex && matches!(part, None | Some("value"));
+            let attribute = field(path.attribute.name);
+            return if is_sortable {
+                Ok(Some(v1::Order { attribute, descending }))
+            } else {
+                Err(wrong())
+            };
+        }
+        if path.target().kind == Kind::Complex && path.attribute.name != "manager" {
+            return Err(wrong());
+        }
+        match self.answer(&path).map_err(|_| wrong())? {
+            Answer::Field(attribute) | Answer::IdInUrl(attribute) => Ok(Some(v1::Order { attribute, descending })),
+            Answer::Opposite(attribute) => Ok(Some(v1::Order {
+                attribute,
+                descending: !descending,
+            })),
+            Answer::Version => Ok(Some(v1::Order {
+                attribute: "version".to_owned(),
+                descending,
+            })),
+            Answer::Constant(_) => Ok(None),
+        }
+    }
+}
+
+/// Translates a question about one element; `answer` knows the sub-attributes of the list.
+fn in_element(
+    filter: &Filter,
+    answer: &dyn Fn(&AttributePath) -> Result<Answer, ScimError>,
+) -> Result<v1::Filter, ScimError> {
+    let list = |filters: &[Filter]| {
+        let filters = filters
+            .iter()
+            .map(|filter| in_element(filter, answer))
+            .collect::<Result<_, _>>()?;
+        Ok::<_, ScimError>(v1::FilterList { filters })
+    };
+    Ok(match filter {
+        Filter::And(filters) => wrap(Expression::And(list(filters)?)),
+        Filter::Or(filters) => wrap(Expression::Or(list(filters)?)),
+        Filter::Not(inner) => negated(in_element(inner, answer)?),
+        Filter::Present(path) => match answer(path)? {
+            Answer::Field(path) | Answer::IdInUrl(path) => present(&path),
+            Answer::Opposite(_) | Answer::Version | Answer::Constant(_) => always(EVERY_ELEMENT),
+        },
+        Filter::Compare { path, op, value } => compare(path, answer(path)?, EVERY_ELEMENT, *op, value)?,
+        Filter::Element { attribute, .. } => return Err(not_kept(attribute)),
+    })
+}
+
+/// One question of SCIM can be several to the directory (`name pr` asks for each part), so it is the translation that is
+/// measured.
+fn check_size(filter: &v1::Filter) -> Result<(), ScimError> {
+    let (nodes, depth) = size(filter);
+    if nodes > MAX_FILTER_NODES {
+        return Err(ScimError::invalid_filter(format!(
+            "The filter has more than {MAX_FILTER_NODES} parts, counting each comparison, each not, each list of and or or, and \
+             each pair of square brackets; ask in parts."
+        )));
+    }
+    if depth > MAX_FILTER_DEPTH {
+        return Err(ScimError::invalid_filter(format!(
+            "The filter is nested more than {MAX_FILTER_DEPTH} levels deep; simplify it."
+        )));
+    }
+    Ok(())
+}
+
+/// How many nodes a filter has, and how many levels.
+fn size(filter: &v1::Filter) -> (usize, usize) {
+    let inner: &[v1::Filter] = match &filter.expression {
+        Some(Expression::And(list) | Expression::Or(list)) => &list.filters,
+        Some(Expression::Not(inner)) => std::slice::from_ref(inner.as_ref()),
+        Some(Expression::Element(element)) => element.filter.as_deref().map(std::slice::from_ref).unwrap_or_default(),
+        Some(Expression::Present(_) | Expression::Comparison(_)) | None => &[],
+    };
+    let inner = inner.iter().map(size);
+    let (nodes, depth) = inner.fold((0, 0), |(nodes, depth), (more, deep)| (nodes + more, depth.max(deep)));
+    (nodes + 1, depth + 1)
+}
+
+fn part_name(path: &AttributePath) -> &'static str {
+    path.sub_attribute.map_or("value", |part| part.name)
+}
+
+fn reference_answer(path: &AttributePath, kind: &'static str) -> Result<Answer, ScimError> {
+    match part_name(path) {
+        "$ref" => Ok(Answer::IdInUrl("value".to_owned())),
+        "type" => Ok(Answer::Constant(kind)),
+        part => Ok(Answer::Field(snake_case(part))),
+    }
+}
+
+fn block_answer(_: &AttributePath) -> Result<Answer, ScimError> {
+    Ok(Answer::Field("reason".to_owned()))
+}
+
+fn compare(
+    path: &AttributePath,
+    answer: Answer,
+    everything: &str,
+    op: CompareOp,
+    value: &Literal,
+) -> Result<v1::Filter, ScimError> {
+    let equality_only = || match op {
+        CompareOp::Equal => Ok(true),
+        CompareOp::NotEqual => Ok(false),
+        CompareOp::Contains
+        | CompareOp::StartsWith
+        | CompareOp::EndsWith
+        | CompareOp::Greater
+        | CompareOp::GreaterOrEqual
+        | CompareOp::Less
+        | CompareOp::LessOrEqual => Err(ScimError::invalid_filter(format!(
+            "{path} can only be compared with eq and ne."
+        ))),
+    };
+    let constant = |holds: bool| {
+        if holds {
+            always(everything)
+        } else {
+            negated(always(everything))
+        }
+    };
+    match (answer, value) {
+        (Answer::Field(field), value) => Ok(comparison(field, op, literal(path, value)?)),
+        (Answer::IdInUrl(field), Literal::Text(url)) => {
+            equality_only()?;
+            Ok(comparison(
+                field,
+                op,
+                comparison::Literal::Text(id_of_reference(url).to_owned()),
+            ))
+        }
+        (Answer::Opposite(field), Literal::Boolean(flag)) => {
+            equality_only()?;
+            Ok(comparison(field, op, comparison::Literal::Boolean(!flag)))
+        }
+        (Answer::Version, Literal::Text(tag)) => {
+            let equal = equality_only()?;
+            Ok(match version_of(tag) {
+                Some(version) => comparison("version".to_owned(), op, comparison::Literal::Integer(version)),
+                None => constant(!equal),
+            })
+        }
+        (Answer::Constant(text), value) => Ok(constant(satisfies(path.target(), op, &Value::from(text), value))),
+        (Answer::IdInUrl(_) | Answer::Opposite(_) | Answer::Version, _) => Err(not_kept(path)),
+    }
+}
+
+fn literal(path: &AttributePath, value: &Literal) -> Result<comparison::Literal, ScimError> {
+    Ok(match value {
+        Literal::Text(text) => comparison::Literal::Text(text.clone()),
+        Literal::Boolean(flag) => comparison::Literal::Boolean(*flag),
+        Literal::Integer(number) => comparison::Literal::Integer(*number),
+        Literal::Time(time) => comparison::Literal::Time(timestamp(*time)),
+        Literal::Decimal(_) => return Err(not_kept(path)),
+    })
+}
+
+fn comparison(attribute: String, op: CompareOp, literal: comparison::Literal) -> v1::Filter {
+    let operator = match op {
+        CompareOp::Equal => Operator::Equal,
+        CompareOp::NotEqual => Operator::NotEqual,
+        CompareOp::Contains => Operator::Contains,
+        CompareOp::StartsWith => Operator::StartsWith,
+        CompareOp::EndsWith => Operator::EndsWith,
+        CompareOp::Greater => Operator::Greater,
+        CompareOp::GreaterOrEqual => Operator::GreaterOrEqual,
+        CompareOp::Less => Operator::Less,
+        CompareOp::LessOrEqual => Operator::LessOrEqual,
+    };
+    wrap(Expression::Comparison(v1::Comparison {
+        attribute,
+        operator: operator.into(),
+        literal: Some(literal),
+    }))
+}
+
+fn present(attribute: &str) -> v1::Filter {
+    wrap(Expression::Present(v1::Presence {
+        attribute: attribute.to_owned(),
+    }))
+}
+
+fn always(everything: &str) -> v1::Filter {
+    present(everything)
+}
+
+fn negated(filter: v1::Filter) -> v1::Filter {
+    wrap(Expression::Not(Box::new(filter)))
+}
+
+fn wrap(expression: Expression) -> v1::Filter {
+    v1::Filter {
+        expression: Some(expression),
+    }
+}
+
+fn not_kept(path: &AttributePath) -> ScimError {
+    ScimError::invalid_filter(format!("{path} cannot be filtered by."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::error::ScimType;
+    use crate::scim::filter::parse;
+    use crate::scim::schema::{Attribute, COMMON, Schema};
+
+    const SOURCE: Translator = Translator {
+        kind: ResourceKind::User,
+        view: ActiveView::SourceWord,
+    };
+    const READER: Translator = Translator {
+        kind: ResourceKind::User,
+        view: ActiveView::InEffect,
+    };
+    const GROUPS: Translator = Translator {
+        kind: ResourceKind::Group,
+        view: ActiveView::SourceWord,
+    };
+
+    fn translated(translator: Translator, text: &str) -> Result<String, ScimError> {
+        translator
+            .filter(&parse(translator.kind, text)?)
+            .map(|filter| show(&filter))
+    }
+
+    /// A filter as one line, so that tests can be read.
+    fn show(filter: &v1::Filter) -> String {
+        let list = |list: &v1::FilterList, word: &str| {
+            let filters: Vec<String> = list.filters.iter().map(show).collect();
+            format!("({})", filters.join(word))
+        };
+        match filter.expression.as_ref().expect("every node is set") {
+            Expression::And(filters) => list(filters, " & "),
+            Expression::Or(filters) => list(filters, " | "),
+            Expression::Not(filter) => format!("!{}", show(filter)),
+            Expression::Present(present) => format!("{}?", present.attribute),
+            Expression::Comparison(comparison) => {
+                let operator = comparison.operator().as_str_name();
+                let literal = match comparison.literal.as_ref().expect("a literal") {
+                    comparison::Literal::Text(text) => text.clone(),
+                    comparison::Literal::Boolean(flag) => flag.to_string(),
+                    comparison::Literal::Integer(number) => number.to_string(),
+                    comparison::Literal::Time(time) => format!("{}s", time.seconds),
+                };
+                format!("{} {operator} {literal}", comparison.attribute)
+            }
+            Expression::Element(element) => {
+                format!(
+                    "{}[{}]",
+                    element.attribute,
+                    show(element.filter.as_ref().expect("a filter"))
+                )
+            }
+        }
+    }
+
+    #[test]
+    fn what_entra_asks_is_asked_of_the_directory() {
+        for (translator, scim, directory) in [
+            (SOURCE, "userName eq \"a\"", "user_name EQUAL a"),
+            (SOURCE, "externalId eq \"a\"", "external_id EQUAL a"),
+            (
+                SOURCE,
+                "emails[type eq \"work\"].value eq \"a\"",
+                "emails[(type EQUAL work & value EQUAL a)]",
+            ),
+            (
+                SOURCE,
+                "id eq \"u\" and manager eq \"m\"",
+                "(id EQUAL u & enterprise.manager EQUAL m)",
+            ),
+            (GROUPS, "displayName eq \"a\"", "display_name EQUAL a"),
+            (
+                GROUPS,
+                "id eq \"g\" and members eq \"u\"",
+                "(id EQUAL g & members[value EQUAL u])",
+            ),
+        ] {
+            assert_eq!(translated(translator, scim).as_deref(), Ok(directory), "{scim}");
+        }
+    }
+
+    #[test]
+    fn what_follows_from_other_fields_is_asked_of_them() {
+        for (translator, scim, directory) in [
+            (SOURCE, "active eq false", "source_active EQUAL false"),
+            (READER, "active eq false", "blocked EQUAL true"),
+            (READER, "active pr", "id?"),
+            (SOURCE, "blocked eq true", "blocked EQUAL true"),
+            (
+                SOURCE,
+                "blockReasons eq \"GROUP_DELETED\"",
+                "blocks[reason EQUAL GROUP_DELETED]",
+            ),
+            (SOURCE, "meta.resourceType eq \"User\"", "id?"),
+            (SOURCE, "meta.resourceType ne \"User\"", "!id?"),
+            (
+                SOURCE,
+                "meta.lastModified gt \"1970-01-01T00:01:00Z\"",
+                "update_time GREATER 60s",
+            ),
+            (SOURCE, "meta.version eq \"W/\\\"7\\\"\"", "version EQUAL 7"),
+            (SOURCE, "meta.location eq \"https://h/scim/v2/Users/u\"", "id EQUAL u"),
+            (
+                SOURCE,
+                "groups.$ref eq \"https://h/scim/v2/Groups/g\"",
+                "groups[value EQUAL g]",
+            ),
+            (SOURCE, "groups.type eq \"direct\"", "groups[value?]"),
+            (GROUPS, "members.type eq \"Group\"", "members[!value?]"),
+            (SOURCE, "manager pr", "enterprise.manager?"),
+            (SOURCE, "emails pr", "emails?"),
+        ] {
+            assert_eq!(translated(translator, scim).as_deref(), Ok(directory), "{scim}");
+        }
+    }
+
+    #[test]
+    fn what_is_let_through_is_no_larger_than_the_directory_takes() {
+        let any_of = |question: &str, count: usize| vec![question; count].join(" or ");
+        let deep = |count: usize, question: &str| format!("{}{question}{}", "not (".repeat(count), ")".repeat(count));
+        // `name pr` asks for six parts and the `or` of them.
+        for (fits, too_large, bound) in [
+            (any_of("name pr", 142), any_of("name pr", 143), "1000 parts"),
+            (any_of("emails eq \"a\"", 200), any_of("name pr", 200), "1000 parts"),
+        ] {
+            assert!(translated(SOURCE, &fits).is_ok(), "{fits}");
+            let refused = translated(SOURCE, &too_large).unwrap_err();
+            assert_eq!(refused.scim_type, Some(ScimType::InvalidFilter));
+            assert!(refused.detail.contains(bound), "{refused}");
+        }
+        assert!(translated(SOURCE, &deep(31, "name pr")).is_ok());
+    }
+
+    #[test]
+    fn a_question_about_what_follows_from_others_is_answered_by_them() {
+        let enterprise = translated(SOURCE, "schemas co \"enterprise\"").unwrap();
+        assert!(enterprise.contains("enterprise.employee_number?"), "{enterprise}");
+        for (question, expected) in [
+            ("meta.resourceType sw \"Us\"", "id?"),
+            ("meta.resourceType gt \"user\"", "!id?"),
+            ("schemas eq \"urn:nobody\"", "!id?"),
+            ("schemas[value co \":core:\" or value co \":status:\"]", "(id? | id?)"),
+            ("schemas co \"enterprise\"", &enterprise),
+        ] {
+            assert_eq!(translated(SOURCE, question).as_deref(), Ok(expected), "{question}");
+        }
+    }
+
+    /// Questions about one attribute of a schema, and about each of its parts.
+    fn questions(schema: &'static Schema, attribute: &'static Attribute) -> Vec<String> {
+        let prefix = if schema.id == ENTERPRISE_USER.id {
+            format!("{}:", schema.id)
+        } else {
+            String::new()
+        };
+        let ask = |name: String, attribute: &Attribute| match attribute.kind {
+            Kind::Boolean => format!("{name} eq true"),
+            Kind::DateTime => format!("{name} ge \"2026-01-01T00:00:00Z\""),
+            Kind::Complex => format!("{name} pr"),
+            Kind::String | Kind::Reference | Kind::Binary | Kind::Decimal | Kind::Integer => format!("{name} eq \"x\""),
+        };
+        let name = format!("{prefix}{}", attribute.name);
+        let parts = attribute
+            .sub_attributes
+            .iter()
+            .map(|part| ask(format!("{name}.{}", part.name), part));
+        parts
+            .chain([ask(name.clone(), attribute), format!("{name} pr")])
+            .collect()
+    }
+
+    #[test]
+    fn every_attribute_of_the_schemas_can_be_asked_about_but_the_password() {
+        let mut refused = Vec::new();
+        for kind in ResourceKind::ALL {
+            let translator = Translator {
+                kind,
+                view: ActiveView::SourceWord,
+            };
+            let schemas = std::iter::once(kind.schema()).chain(kind.extensions().iter().copied());
+            let attributes = schemas.flat_map(|schema| schema.attributes.iter().map(move |one| (schema, one)));
+            let common = COMMON.iter().map(|attribute| (kind.schema(), attribute));
+            for question in attributes
+                .chain(common)
+                .flat_map(|(schema, attribute)| questions(schema, attribute))
+            {
+                match translated(translator, &question) {
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert_eq!(error.scim_type, Some(ScimType::InvalidFilter), "{question}");
+                        refused.push(question.rsplit(':').next().unwrap_or_default().to_owned());
+                    }
+                }
+            }
+        }
+        assert_eq!(refused, ["password eq \"x\"", "password pr"]);
+    }
+
+    #[test]
+    fn a_list_is_sorted_by_any_single_value_and_by_the_main_value_of_a_list() {
+        let by = |translator: Translator, name: &str, order: Option<&str>| {
+            let order = translator.order(Some(name), order).map_err(|error| error.status)?;
+            Ok::<_, u16>(order.map(|order| (order.attribute, order.descending)))
+        };
+        let asc = |attribute: &str| Ok(Some((attribute.to_owned(), false)));
+        let desc = |attribute: &str| Ok(Some((attribute.to_owned(), true)));
+
+        assert_eq!(by(SOURCE, "userName", None), asc("user_name"));
+        assert_eq!(
+            by(SOURCE, "name.familyName", Some("DESCENDING")),
+            desc("name.family_name")
+        );
+        assert_eq!(by(SOURCE, "emails.value", Some("ascending")), asc("emails"));
+        assert_eq!(by(SOURCE, "meta.created", None), asc("create_time"));
+        assert_eq!(by(READER, "active", None), desc("blocked"));
+        assert_eq!(by(GROUPS, "displayName", None), asc("display_name"));
+        for (name, order) in [
+            ("shoeSize", None),
+            ("name", None),
+            ("emails.type", None),
+            ("userName", Some("up")),
+        ] {
+            assert_eq!(by(SOURCE, name, order), Err(400), "{name}");
+        }
+    }
+}

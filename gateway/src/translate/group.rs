@@ -1,0 +1,180 @@
+//! Groups: SCIM resource and `directory.v1.Group`. Members travel apart: as deltas to the directory, as pages from it.
+
+use directory_proto::v1;
+use prost_types::FieldMask;
+use serde_json::Value;
+
+use super::link::BaseUrl;
+use super::{Attributes, elements, meta, resource, text};
+use crate::scim::patch::GroupPatch;
+use crate::scim::resource::Resource;
+use crate::scim::schema::ResourceKind;
+
+/// The resource without its members.
+pub fn to_scim(group: v1::Group, base: &BaseUrl) -> Resource {
+    let v1::Group {
+        id,
+        version,
+        create_time,
+        update_time,
+        display_name,
+        external_id,
+    } = group;
+    let meta = meta(ResourceKind::Group, base.group(&id), version, create_time, update_time);
+    let mut group = Attributes::default();
+    group.text("id", Some(id));
+    group.0.insert("meta".to_owned(), meta);
+    group.text("displayName", Some(display_name));
+    group.text("externalId", external_id);
+    resource(ResourceKind::Group, group)
+}
+
+/// A piece of a group: nothing but some of its members.
+pub fn members_to_scim(members: Vec<v1::Member>, base: &BaseUrl) -> Resource {
+    let mut group = Attributes::default();
+    let member = |v1::Member { user_id }| {
+        let mut member = Attributes::default();
+        member.text("$ref", Some(base.user(&user_id)));
+        member.text("value", Some(user_id));
+        member.text("type", Some("User".to_owned()));
+        Value::Object(member.0)
+    };
+    group.list("members", members.into_iter().map(member).collect());
+    resource(ResourceKind::Group, group)
+}
+
+/// The message for a resource that a client sent, and the ids of its members: parsing saw to it that each has one.
+pub fn from_scim(resource: &Resource) -> (v1::Group, Vec<String>) {
+    let group = &resource.attributes;
+    let members = elements(group, "members").filter_map(|member| text(member, "value"));
+    let message = v1::Group {
+        display_name: text(group, "displayName").unwrap_or_default(),
+        external_id: text(group, "externalId"),
+        id: String::new(),
+        version: 0,
+        create_time: None,
+        update_time: None,
+    };
+    (message, members.collect())
+}
+
+/// What a PUT writes: both attributes and the whole list of members.
+pub fn replacing(
+    id: String,
+    group: v1::Group,
+    members: Vec<String>,
+    expected_version: Option<i64>,
+) -> v1::UpdateGroupRequest {
+    v1::UpdateGroupRequest {
+        group: Some(v1::Group { id, ..group }),
+        update_mask: Some(FieldMask {
+            paths: vec!["display_name".to_owned(), "external_id".to_owned()],
+        }),
+        members: Some(v1::MembersChange {
+            remove_all: true,
+            remove: Vec::new(),
+            add: members,
+        }),
+        expected_version,
+    }
+}
+
+/// What a PATCH writes.
+pub fn patching(id: String, patch: GroupPatch, expected_version: Option<i64>) -> v1::UpdateGroupRequest {
+    let GroupPatch {
+        display_name,
+        external_id,
+        members,
+    } = patch;
+    let display_name_path = display_name.is_some().then_some("display_name");
+    let external_id_path = external_id.is_some().then_some("external_id");
+    let paths = display_name_path
+        .into_iter()
+        .chain(external_id_path)
+        .map(str::to_owned)
+        .collect();
+    let group = v1::Group {
+        id,
+        display_name: display_name.unwrap_or_default(),
+        external_id: external_id.flatten(),
+        ..v1::Group::default()
+    };
+    let members = members.map(|members| v1::MembersChange {
+        remove_all: members.remove_all,
+        remove: members.remove,
+        add: members.add,
+    });
+    v1::UpdateGroupRequest {
+        group: Some(group),
+        update_mask: Some(FieldMask { paths }),
+        members,
+        expected_version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::patch::MembersPatch;
+
+    fn group(value: Value) -> Resource {
+        let Value::Object(attributes) = value else {
+            unreachable!()
+        };
+        Resource {
+            kind: ResourceKind::Group,
+            attributes,
+        }
+    }
+
+    #[test]
+    fn a_group_goes_to_the_directory_with_its_members_apart() {
+        let sent = group(json!({"displayName": "Sales", "externalId": "x",
+                                "members": [{"value": "a"}, {"value": "b", "type": "User"}]}));
+
+        let (message, members) = from_scim(&sent);
+
+        assert_eq!(
+            (message.display_name.as_str(), message.external_id.as_deref()),
+            ("Sales", Some("x"))
+        );
+        assert_eq!(members, ["a", "b"]);
+    }
+
+    #[test]
+    fn members_come_back_with_reference_and_type() {
+        let base = BaseUrl::public("https://h");
+        let members = members_to_scim(
+            vec![v1::Member {
+                user_id: "a".to_owned(),
+            }],
+            &base,
+        );
+        assert_eq!(
+            members.attributes["members"],
+            json!([{"value": "a", "$ref": "https://h/scim/v2/Users/a", "type": "User"}])
+        );
+    }
+
+    #[test]
+    fn a_patch_masks_only_what_it_sets() {
+        let patch = GroupPatch {
+            display_name: None,
+            external_id: Some(None),
+            members: Some(MembersPatch {
+                remove_all: false,
+                remove: vec!["a".to_owned()],
+                add: vec![],
+            }),
+        };
+
+        let request = patching("id".to_owned(), patch, Some(3));
+
+        assert_eq!(request.update_mask.unwrap().paths, ["external_id"]);
+        assert_eq!(request.group.unwrap().external_id, None);
+        assert_eq!(request.members.unwrap().remove, ["a"]);
+        assert_eq!(request.expected_version, Some(3));
+    }
+}

@@ -1,0 +1,502 @@
+//! Users: SCIM resource and `directory.v1.User`, attribute by attribute, and the masks of both.
+
+use std::collections::BTreeSet;
+
+use directory_proto::v1;
+use directory_proto::v1::block::Reason;
+use prost_types::FieldMask;
+use serde_json::{Map, Value};
+
+use super::link::BaseUrl;
+use super::{
+    ActiveView, Attributes, boolean, elements, field, meta, object, resource, snake_case, text, value_from_scim,
+    value_to_scim,
+};
+use crate::scim::attribute_path::AttributePath;
+use crate::scim::resource::Resource;
+use crate::scim::schema::{ENTERPRISE_USER, Mutability, ResourceKind, STATUS};
+
+/// Every field that a source may write, except `source_active`, which only counts where a request named it.
+const WRITABLE: [&str; 20] = [
+    "user_name",
+    "external_id",
+    "name",
+    "display_name",
+    "nick_name",
+    "profile_url",
+    "title",
+    "user_type",
+    "preferred_language",
+    "locale",
+    "timezone",
+    "emails",
+    "phone_numbers",
+    "ims",
+    "photos",
+    "addresses",
+    "entitlements",
+    "roles",
+    "x509_certificates",
+    "enterprise",
+];
+
+/// What the directory makes, except `groups`, `id` and `version`.
+const MADE: [&str; 5] = ["create_time", "update_time", "source_active", "blocked", "blocks"];
+
+/// Which fields to read: all, or all but `groups`, which cost a query.
+pub fn read_mask(groups: bool) -> Option<FieldMask> {
+    let paths = || WRITABLE.iter().chain(&MADE).map(ToString::to_string).collect();
+    (!groups).then(|| FieldMask { paths: paths() })
+}
+
+/// What a PUT writes: everything. Only an `active` that the body does not have says nothing.
+pub fn replacing(user: v1::User, expected_version: Option<i64>) -> v1::UpdateUserRequest {
+    let active = user.source_active.map(|_| "source_active");
+    let paths = WRITABLE.into_iter().chain(active).map(str::to_owned).collect();
+    v1::UpdateUserRequest {
+        user: Some(user),
+        update_mask: Some(FieldMask { paths }),
+        expected_version,
+    }
+}
+
+/// What a PATCH writes: what its operations named. `None` if that is nothing which the directory keeps.
+pub fn update_mask(named: &[AttributePath]) -> FieldMask {
+    let paths: BTreeSet<String> = named.iter().filter_map(masked).collect();
+    let whole = |path: &String| path.split_once('.').is_none_or(|(parent, _)| !paths.contains(parent));
+    let paths = paths.iter().filter(|path| whole(path)).cloned().collect();
+    FieldMask { paths }
+}
+
+fn masked(path: &AttributePath) -> Option<String> {
+    match path.attribute.mutability {
+        Mutability::ReadOnly | Mutability::WriteOnly => return None,
+        Mutability::ReadWrite | Mutability::Immutable => {}
+    }
+    if path.schema.id == ENTERPRISE_USER.id {
+        return Some(format!("enterprise.{}", snake_case(path.attribute.name)));
+    }
+    Some(match (path.attribute.name, path.sub_attribute) {
+        ("name", Some(part)) => format!("name.{}", snake_case(part.name)),
+        (name, _) => field(name),
+    })
+}
+
+/// The resource that a caller sees.
+pub fn to_scim(user: v1::User, view: ActiveView, base: &BaseUrl) -> Resource {
+    let v1::User {
+        id,
+        version,
+        create_time,
+        update_time,
+        user_name,
+        external_id,
+        name,
+        display_name,
+        nick_name,
+        profile_url,
+        title,
+        user_type,
+        preferred_language,
+        locale,
+        timezone,
+        source_active,
+        blocked,
+        blocks,
+        emails,
+        phone_numbers,
+        ims,
+        photos,
+        addresses,
+        entitlements,
+        roles,
+        x509_certificates,
+        enterprise,
+        groups,
+    } = user;
+    let meta = meta(ResourceKind::User, base.user(&id), version, create_time, update_time);
+    let mut user = Attributes::default();
+    user.text("id", Some(id));
+    user.0.insert("meta".to_owned(), meta);
+    user.text("userName", Some(user_name));
+    user.text("externalId", external_id);
+    user.object("name", name.map(name_to_scim).unwrap_or_default());
+    user.text("displayName", display_name);
+    user.text("nickName", nick_name);
+    user.text("profileUrl", profile_url);
+    user.text("title", title);
+    user.text("userType", user_type);
+    user.text("preferredLanguage", preferred_language);
+    user.text("locale", locale);
+    user.text("timezone", timezone);
+    let active = match view {
+        ActiveView::SourceWord => source_active.unwrap_or(true),
+        ActiveView::InEffect => !blocked,
+    };
+    user.boolean("active", Some(active));
+    for (name, entries) in [
+        ("emails", emails),
+        ("phoneNumbers", phone_numbers),
+        ("ims", ims),
+        ("photos", photos),
+        ("entitlements", entitlements),
+        ("roles", roles),
+        ("x509Certificates", x509_certificates),
+    ] {
+        user.list(name, entries.into_iter().map(value_to_scim).collect());
+    }
+    user.list("addresses", addresses.into_iter().map(address_to_scim).collect());
+    user.list(
+        "groups",
+        groups.into_iter().map(|group| group_to_scim(group, base)).collect(),
+    );
+    user.object(
+        ENTERPRISE_USER.id,
+        enterprise
+            .map(|work| enterprise_to_scim(work, base))
+            .unwrap_or_default(),
+    );
+    user.object(STATUS.id, status_to_scim(blocked, &blocks));
+    resource(ResourceKind::User, user)
+}
+
+fn name_to_scim(name: v1::Name) -> Attributes {
+    let v1::Name {
+        formatted,
+        family_name,
+        given_name,
+        middle_name,
+        honorific_prefix,
+        honorific_suffix,
+    } = name;
+    let mut name = Attributes::default();
+    name.text("formatted", formatted);
+    name.text("familyName", family_name);
+    name.text("givenName", given_name);
+    name.text("middleName", middle_name);
+    name.text("honorificPrefix", honorific_prefix);
+    name.text("honorificSuffix", honorific_suffix);
+    name
+}
+
+fn address_to_scim(address: v1::Address) -> Value {
+    let v1::Address {
+        formatted,
+        street_address,
+        locality,
+        region,
+        postal_code,
+        country,
+        r#type,
+        primary,
+    } = address;
+    let mut address = Attributes::default();
+    address.text("formatted", formatted);
+    address.text("streetAddress", street_address);
+    address.text("locality", locality);
+    address.text("region", region);
+    address.text("postalCode", postal_code);
+    address.text("country", country);
+    address.text("type", r#type);
+    address.boolean("primary", primary);
+    Value::Object(address.0)
+}
+
+fn group_to_scim(group: v1::UserGroup, base: &BaseUrl) -> Value {
+    let v1::UserGroup { id, display_name } = group;
+    let mut group = Attributes::default();
+    group.text("$ref", Some(base.group(&id)));
+    group.text("value", Some(id));
+    group.text("display", Some(display_name));
+    group.text("type", Some("direct".to_owned()));
+    Value::Object(group.0)
+}
+
+fn enterprise_to_scim(enterprise: v1::EnterpriseUser, base: &BaseUrl) -> Attributes {
+    let v1::EnterpriseUser {
+        employee_number,
+        cost_center,
+        organization,
+        division,
+        department,
+        manager,
+    } = enterprise;
+    let mut enterprise = Attributes::default();
+    enterprise.text("employeeNumber", employee_number);
+    enterprise.text("costCenter", cost_center);
+    enterprise.text("organization", organization);
+    enterprise.text("division", division);
+    enterprise.text("department", department);
+    if let Some(v1::Manager { id, display_name }) = manager {
+        // An object, never a text: a text makes Entra fail the user.
+        let mut manager = Attributes::default();
+        manager.text("$ref", Some(base.user(&id)));
+        manager.text("value", Some(id));
+        manager.text("displayName", display_name);
+        enterprise.object("manager", manager);
+    }
+    enterprise
+}
+
+fn status_to_scim(blocked: bool, blocks: &[v1::Block]) -> Attributes {
+    let reasons = blocks.iter().filter_map(|block| match block.reason() {
+        Reason::Unspecified => None,
+        reason @ (Reason::Provisioning | Reason::GroupDeleted | Reason::Administrator) => {
+            Some(Value::from(reason.as_str_name()))
+        }
+    });
+    let mut status = Attributes::default();
+    status.boolean("blocked", Some(blocked));
+    status.list("blockReasons", reasons.collect());
+    status
+}
+
+/// The message for a resource that a client sent or a PATCH made. What only the directory makes is left empty.
+pub fn from_scim(resource: &Resource) -> v1::User {
+    let user = &resource.attributes;
+    let values = |name| elements(user, name).map(value_from_scim).collect();
+    v1::User {
+        user_name: text(user, "userName").unwrap_or_default(),
+        external_id: text(user, "externalId"),
+        name: object(user, "name").map(name_from_scim),
+        display_name: text(user, "displayName"),
+        nick_name: text(user, "nickName"),
+        profile_url: text(user, "profileUrl"),
+        title: text(user, "title"),
+        user_type: text(user, "userType"),
+        preferred_language: text(user, "preferredLanguage"),
+        locale: text(user, "locale"),
+        timezone: text(user, "timezone"),
+        source_active: boolean(user, "active"),
+        emails: values("emails"),
+        phone_numbers: values("phoneNumbers"),
+        ims: values("ims"),
+        photos: values("photos"),
+        addresses: elements(user, "addresses").map(address_from_scim).collect(),
+        entitlements: values("entitlements"),
+        roles: values("roles"),
+        x509_certificates: values("x509Certificates"),
+        enterprise: object(user, ENTERPRISE_USER.id).map(enterprise_from_scim),
+        id: String::new(),
+        version: 0,
+        create_time: None,
+        update_time: None,
+        blocked: false,
+        blocks: Vec::new(),
+        groups: Vec::new(),
+    }
+}
+
+fn name_from_scim(name: &Map<String, Value>) -> v1::Name {
+    v1::Name {
+        formatted: text(name, "formatted"),
+        family_name: text(name, "familyName"),
+        given_name: text(name, "givenName"),
+        middle_name: text(name, "middleName"),
+        honorific_prefix: text(name, "honorificPrefix"),
+        honorific_suffix: text(name, "honorificSuffix"),
+    }
+}
+
+fn address_from_scim(address: &Map<String, Value>) -> v1::Address {
+    v1::Address {
+        formatted: text(address, "formatted"),
+        street_address: text(address, "streetAddress"),
+        locality: text(address, "locality"),
+        region: text(address, "region"),
+        postal_code: text(address, "postalCode"),
+        country: text(address, "country"),
+        r#type: text(address, "type"),
+        primary: boolean(address, "primary"),
+    }
+}
+
+fn enterprise_from_scim(enterprise: &Map<String, Value>) -> v1::EnterpriseUser {
+    let manager = object(enterprise, "manager").and_then(|manager| text(manager, "value"));
+    let manager = manager.filter(|id| !id.is_empty());
+    v1::EnterpriseUser {
+        employee_number: text(enterprise, "employeeNumber"),
+        cost_center: text(enterprise, "costCenter"),
+        organization: text(enterprise, "organization"),
+        division: text(enterprise, "division"),
+        department: text(enterprise, "department"),
+        manager: manager.map(|id| v1::Manager { id, display_name: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::schema::{Attribute, Kind, USER};
+
+    const ID: &str = "0193a1b2-0000-7000-8000-000000000001";
+    const OTHER: &str = "0193a1b2-0000-7000-8000-000000000002";
+
+    fn base() -> BaseUrl {
+        BaseUrl::public("https://scim.example.com")
+    }
+
+    /// A value for every attribute of a schema that a client may write.
+    fn filled(attributes: &[Attribute]) -> Map<String, Value> {
+        let writable = attributes
+            .iter()
+            .filter(|attribute| attribute.mutability != Mutability::ReadOnly);
+        writable
+            .map(|attribute| (attribute.name.to_owned(), value_of(attribute)))
+            .collect()
+    }
+
+    fn value_of(attribute: &Attribute) -> Value {
+        let one = match attribute.kind {
+            Kind::Boolean => json!(true),
+            Kind::Complex if attribute.name == "manager" => {
+                json!({"value": OTHER, "$ref": base().user(OTHER)})
+            }
+            Kind::Complex => Value::Object(filled(attribute.sub_attributes)),
+            _ => json!(format!("the {}", attribute.name)),
+        };
+        if attribute.multi_valued { json!([one]) } else { one }
+    }
+
+    fn full() -> Map<String, Value> {
+        let mut user = filled(USER.attributes);
+        user.remove("password");
+        user.insert("externalId".to_owned(), json!("the externalId"));
+        user.insert(
+            ENTERPRISE_USER.id.to_owned(),
+            Value::Object(filled(ENTERPRISE_USER.attributes)),
+        );
+        user
+    }
+
+    #[test]
+    fn every_attribute_of_the_schemas_survives_the_way_to_the_directory_and_back() {
+        let sent = Resource {
+            kind: ResourceKind::User,
+            attributes: full(),
+        };
+
+        let mut stored = from_scim(&sent);
+        stored.id = ID.to_owned();
+        let mut seen = to_scim(stored, ActiveView::SourceWord, &base()).attributes;
+
+        for made in ["id", "meta", STATUS.id] {
+            assert!(seen.remove(made).is_some(), "{made}");
+        }
+        assert_eq!(Value::Object(seen), Value::Object(full()));
+    }
+
+    #[test]
+    fn what_the_directory_makes_is_shown_to_each_caller_in_its_view() {
+        let user = v1::User {
+            id: ID.to_owned(),
+            version: 7,
+            create_time: Some(Timestamp {
+                seconds: 0,
+                nanos: 250_000_000,
+            }),
+            update_time: Some(Timestamp { seconds: 60, nanos: 0 }),
+            user_name: "ada@example.com".to_owned(),
+            source_active: Some(true),
+            blocked: true,
+            blocks: vec![v1::Block {
+                reason: Reason::GroupDeleted.into(),
+                ..v1::Block::default()
+            }],
+            enterprise: Some(v1::EnterpriseUser {
+                manager: Some(v1::Manager {
+                    id: OTHER.to_owned(),
+                    display_name: Some("Boss".to_owned()),
+                }),
+                ..v1::EnterpriseUser::default()
+            }),
+            groups: vec![v1::UserGroup {
+                id: OTHER.to_owned(),
+                display_name: "Sales".to_owned(),
+            }],
+            ..v1::User::default()
+        };
+
+        let source = to_scim(user.clone(), ActiveView::SourceWord, &base()).attributes;
+        let reader = to_scim(user, ActiveView::InEffect, &base()).attributes;
+
+        assert_eq!(reader["active"], json!(false));
+        assert_eq!(
+            Value::Object(source),
+            json!({
+                "id": ID,
+                "userName": "ada@example.com",
+                "active": true,
+                "groups": [{"value": OTHER, "display": "Sales", "type": "direct",
+                            "$ref": format!("https://scim.example.com/scim/v2/Groups/{OTHER}")}],
+                ENTERPRISE_USER.id: {"manager": {"value": OTHER, "displayName": "Boss",
+                                     "$ref": format!("https://scim.example.com/scim/v2/Users/{OTHER}")}},
+                STATUS.id: {"blocked": true, "blockReasons": ["GROUP_DELETED"]},
+                "meta": {"resourceType": "User", "created": "1970-01-01T00:00:00.25Z",
+                         "lastModified": "1970-01-01T00:01:00Z", "version": "W/\"7\"",
+                         "location": format!("https://scim.example.com/scim/v2/Users/{ID}")},
+            })
+        );
+    }
+
+    #[test]
+    fn a_manager_with_an_empty_id_is_none() {
+        for (id, expected) in [(OTHER, Some(OTHER)), ("", None)] {
+            let body = json!({"userName": "ada", ENTERPRISE_USER.id: {"manager": id}});
+
+            let user = from_scim(&Resource::parse(ResourceKind::User, body).unwrap());
+
+            let manager = user.enterprise.and_then(|work| work.manager);
+            assert_eq!(manager.map(|manager| manager.id).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_patch_masks_what_it_named_and_a_whole_swallows_its_parts() {
+        let mask = |names: &[&str]| {
+            let named = names
+                .iter()
+                .map(|name| AttributePath::resolve(ResourceKind::User, name).unwrap());
+            update_mask(&named.collect::<Vec<_>>()).paths
+        };
+
+        assert_eq!(
+            mask(&[
+                "active",
+                "name.givenName",
+                "emails.value",
+                "manager.value",
+                "department",
+                "x509Certificates"
+            ]),
+            [
+                "emails",
+                "enterprise.department",
+                "enterprise.manager",
+                "name.given_name",
+                "source_active",
+                "x509_certificates"
+            ]
+        );
+        assert_eq!(mask(&["name.givenName", "name"]), ["name"]);
+        assert!(mask(&["password", "id", "groups", "blocked"]).is_empty());
+    }
+
+    #[test]
+    fn a_put_masks_everything_but_an_absent_active() {
+        let mask = |source_active| {
+            let user = v1::User {
+                source_active,
+                ..v1::User::default()
+            };
+            replacing(user, None).update_mask.unwrap().paths
+        };
+
+        assert!(!mask(None).contains(&"source_active".to_owned()));
+        assert!(mask(Some(false)).contains(&"source_active".to_owned()));
+        assert_eq!(mask(Some(true)).len(), 21);
+    }
+}

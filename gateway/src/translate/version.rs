@@ -1,0 +1,16 @@
+//! Versions as SCIM spells them: weak entity tags (RFC 7644 §3.14).
+
+/// The weak entity tag of a version.
+pub fn etag(version: i64) -> String {
+    format!("W/\"{version}\"")
+}
+
+/// The version of an entity tag, weak or strong: we only make weak ones, and compare weakly.
+pub fn version_of(tag: &str) -> Option<i64> {
+    tag.strip_prefix("W/")
+        .unwrap_or(tag)
+        .strip_prefix('"')?
+        .strip_suffix('"')?
+        .parse()
+        .ok()
+}
