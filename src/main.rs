@@ -1,0 +1,52 @@
+//! The `rollcall` command: `up` runs both services in one process, every other command is a thin client of the
+//! directory's gRPC API.
+
+mod connection;
+mod data_dir;
+mod failure;
+mod groups;
+mod output;
+mod tenants;
+mod tokens;
+mod up;
+mod users;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The identity directory that Microsoft Entra ID keeps in step.
+#[derive(Parser)]
+#[command(name = "rollcall", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the gateway and the directory in this process, on an embedded SQLite database.
+    Up(up::UpArgs),
+    /// Creates, shows, lists and deletes tenants (operator tokens only).
+    Tenant(tenants::TenantCommand),
+    /// Issues, lists and revokes bearer tokens.
+    Token(tokens::TokenCommand),
+    /// Lists and shows users.
+    User(users::UserCommand),
+    /// Lists and shows groups and their members.
+    Group(groups::GroupCommand),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // First of all: the first use of TLS looks for it. An error means that it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = match Cli::parse().command {
+        Command::Up(args) => up::run(args).await,
+        Command::Tenant(command) => command.run().await,
+        Command::Token(command) => command.run().await,
+        Command::User(command) => command.run().await,
+        Command::Group(command) => command.run().await,
+    };
+    failure::report(done)
+}

@@ -1,0 +1,404 @@
+//! A user as it is printed, in a list or with everything. Its complex attributes are in `parts`.
+
+mod parts;
+
+use directory_proto::v1::{self, block};
+use serde::Serialize;
+
+use crate::output::{Record, Row, rfc3339, to_the_second};
+
+use self::parts::{Address, Enterprise, Name, UserGroup, ValueEntry, entries, labelled};
+
+/// A user as a list prints it.
+#[derive(Serialize)]
+pub struct UserSummary {
+    id: String,
+    user_name: String,
+    external_id: Option<String>,
+    display_name: Option<String>,
+    source_active: Option<bool>,
+    blocked: bool,
+    blocks: Vec<Block>,
+    version: i64,
+    update_time: Option<String>,
+}
+
+/// A user with everything.
+#[derive(Serialize)]
+pub struct User {
+    #[serde(flatten)]
+    summary: UserSummary,
+    create_time: Option<String>,
+    name: Option<Name>,
+    nick_name: Option<String>,
+    profile_url: Option<String>,
+    title: Option<String>,
+    user_type: Option<String>,
+    preferred_language: Option<String>,
+    locale: Option<String>,
+    timezone: Option<String>,
+    emails: Vec<ValueEntry>,
+    phone_numbers: Vec<ValueEntry>,
+    ims: Vec<ValueEntry>,
+    photos: Vec<ValueEntry>,
+    addresses: Vec<Address>,
+    entitlements: Vec<ValueEntry>,
+    roles: Vec<ValueEntry>,
+    x509_certificates: Vec<ValueEntry>,
+    enterprise: Option<Enterprise>,
+    groups: Vec<UserGroup>,
+}
+
+/// Why a user is blocked.
+#[derive(Serialize)]
+struct Block {
+    reason: String,
+    since: Option<String>,
+    actor: String,
+    group_id: Option<String>,
+    group_name: Option<String>,
+}
+
+impl From<v1::User> for UserSummary {
+    fn from(wire: v1::User) -> Self {
+        Self {
+            id: wire.id,
+            user_name: wire.user_name,
+            external_id: wire.external_id,
+            display_name: wire.display_name,
+            source_active: wire.source_active,
+            blocked: wire.blocked,
+            blocks: wire.blocks.into_iter().map(Block::from).collect(),
+            version: wire.version,
+            update_time: wire.update_time.map(|time| rfc3339(time.seconds, time.nanos)),
+        }
+    }
+}
+
+impl From<v1::User> for User {
+    fn from(wire: v1::User) -> Self {
+        let v1::User {
+            id,
+            version,
+            create_time,
+            update_time,
+            user_name,
+            external_id,
+            name,
+            display_name,
+            nick_name,
+            profile_url,
+            title,
+            user_type,
+            preferred_language,
+            locale,
+            timezone,
+            source_active,
+            blocked,
+            blocks,
+            emails,
+            phone_numbers,
+            ims,
+            photos,
+            addresses,
+            entitlements,
+            roles,
+            x509_certificates,
+            enterprise,
+            groups,
+        } = wire;
+        Self {
+            summary: UserSummary {
+                id,
+                user_name,
+                external_id,
+                display_name,
+                source_active,
+                blocked,
+                blocks: blocks.into_iter().map(Block::from).collect(),
+                version,
+                update_time: update_time.map(|time| rfc3339(time.seconds, time.nanos)),
+            },
+            create_time: create_time.map(|time| rfc3339(time.seconds, time.nanos)),
+            name: name.map(Name::from),
+            nick_name,
+            profile_url,
+            title,
+            user_type,
+            preferred_language,
+            locale,
+            timezone,
+            emails: entries(emails),
+            phone_numbers: entries(phone_numbers),
+            ims: entries(ims),
+            photos: entries(photos),
+            addresses: addresses.into_iter().map(Address::from).collect(),
+            entitlements: entries(entitlements),
+            roles: entries(roles),
+            x509_certificates: entries(x509_certificates),
+            enterprise: enterprise.map(Enterprise::from),
+            groups: groups.into_iter().map(UserGroup::from).collect(),
+        }
+    }
+}
+
+impl From<v1::Block> for Block {
+    fn from(wire: v1::Block) -> Self {
+        let reason = match wire.reason() {
+            block::Reason::Unspecified => "unknown",
+            block::Reason::Provisioning => "provisioning",
+            block::Reason::GroupDeleted => "group_deleted",
+            block::Reason::Administrator => "administrator",
+        };
+        let v1::Block {
+            reason: _,
+            since,
+            actor,
+            group_id,
+            group_name,
+        } = wire;
+        let since = since.map(|time| rfc3339(time.seconds, time.nanos));
+        Self {
+            reason: reason.to_owned(),
+            since,
+            actor,
+            group_id,
+            group_name,
+        }
+    }
+}
+
+impl UserSummary {
+    fn state(&self) -> String {
+        if !self.blocked {
+            return "active".to_owned();
+        }
+        let reasons: Vec<_> = self.blocks.iter().map(|block| block.reason.as_str()).collect();
+        format!("blocked ({})", reasons.join(", "))
+    }
+}
+
+impl Row for UserSummary {
+    const COLUMNS: &[&str] = &["ID", "USER NAME", "DISPLAY NAME", "STATE", "UPDATED"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.user_name.clone(),
+            self.display_name.clone().unwrap_or_default(),
+            self.state(),
+            to_the_second(self.update_time.as_ref()),
+        ]
+    }
+}
+
+impl Block {
+    fn line(&self) -> String {
+        let mut line = self.reason.clone();
+        if let Some(since) = &self.since {
+            line.push_str(&format!(", since {}", to_the_second(Some(since))));
+        }
+        if !self.actor.is_empty() {
+            line.push_str(&format!(", by token {}", self.actor));
+        }
+        match (&self.group_name, &self.group_id) {
+            (Some(name), Some(id)) => line.push_str(&format!(", group {name} ({id})")),
+            (None, Some(id)) => line.push_str(&format!(", group {id}")),
+            (Some(name), None) => line.push_str(&format!(", group {name}")),
+            (None, None) => {}
+        }
+        line
+    }
+}
+
+impl Record for User {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = self.identity();
+        lines.extend(self.state());
+        lines.extend(self.profile());
+        lines.extend(self.values());
+        let group = |group: &UserGroup| ("Group", format!("{} ({})", group.display_name, group.id));
+        lines.extend(self.groups.iter().map(group));
+        lines
+    }
+}
+
+/// The parts of the table. Lines without a value are left out where they are printed.
+impl User {
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("ID", self.summary.id.clone()),
+            ("User name", self.summary.user_name.clone()),
+            ("External ID", self.summary.external_id.clone().unwrap_or_default()),
+        ]
+    }
+
+    fn state(&self) -> Vec<(&'static str, String)> {
+        let source = match self.summary.source_active {
+            Some(true) => "active",
+            Some(false) => "not active",
+            None => "",
+        };
+        let state = if self.summary.blocked { "blocked" } else { "active" };
+        let mut lines = vec![("State", state.to_owned())];
+        lines.extend(self.summary.blocks.iter().map(|block| ("Blocked by", block.line())));
+        lines.extend([
+            ("Source says", source.to_owned()),
+            ("Version", self.summary.version.to_string()),
+            ("Created", to_the_second(self.create_time.as_ref())),
+            ("Updated", to_the_second(self.summary.update_time.as_ref())),
+        ]);
+        lines
+    }
+
+    fn profile(&self) -> Vec<(&'static str, String)> {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let mut lines = vec![("Display name", text(&self.summary.display_name))];
+        if let Some(name) = &self.name {
+            lines.extend([
+                ("Formatted name", text(&name.formatted)),
+                ("Given name", text(&name.given_name)),
+                ("Middle name", text(&name.middle_name)),
+                ("Family name", text(&name.family_name)),
+                ("Prefix", text(&name.honorific_prefix)),
+                ("Suffix", text(&name.honorific_suffix)),
+            ]);
+        }
+        lines.extend([
+            ("Nick name", text(&self.nick_name)),
+            ("Profile URL", text(&self.profile_url)),
+            ("Title", text(&self.title)),
+            ("User type", text(&self.user_type)),
+            ("Language", text(&self.preferred_language)),
+            ("Locale", text(&self.locale)),
+            ("Time zone", text(&self.timezone)),
+        ]);
+        if let Some(enterprise) = &self.enterprise {
+            let manager = enterprise.manager.as_ref();
+            let manager = manager.map(|manager| labelled(&manager.id, manager.display_name.as_deref(), None));
+            lines.extend([
+                ("Employee number", text(&enterprise.employee_number)),
+                ("Cost centre", text(&enterprise.cost_center)),
+                ("Organisation", text(&enterprise.organization)),
+                ("Division", text(&enterprise.division)),
+                ("Department", text(&enterprise.department)),
+                ("Manager", manager.unwrap_or_default()),
+            ]);
+        }
+        lines
+    }
+
+    fn values(&self) -> Vec<(&'static str, String)> {
+        let named = [
+            ("E-mail", &self.emails),
+            ("Phone", &self.phone_numbers),
+            ("Instant messaging", &self.ims),
+            ("Photo", &self.photos),
+            ("Entitlement", &self.entitlements),
+            ("Role", &self.roles),
+            ("Certificate", &self.x509_certificates),
+        ];
+        let values = named
+            .into_iter()
+            .flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry.line())));
+        values
+            .chain(self.addresses.iter().map(|address| ("Address", address.line())))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn blocked_user() -> v1::User {
+        let mut block = v1::Block {
+            actor: "t1".to_owned(),
+            ..Default::default()
+        };
+        block.set_reason(block::Reason::GroupDeleted);
+        block.since.get_or_insert_default().seconds = 1_700_000_000;
+        block.group_id = Some("g1".to_owned());
+        block.group_name = Some("Staff".to_owned());
+        v1::User {
+            id: "u1".to_owned(),
+            version: 3,
+            user_name: "ada@example.com".to_owned(),
+            source_active: Some(true),
+            blocked: true,
+            blocks: vec![block],
+            emails: vec![v1::ValueEntry {
+                value: Some("ada@example.com".to_owned()),
+                r#type: Some("work".to_owned()),
+                primary: Some(true),
+                ..Default::default()
+            }],
+            groups: vec![v1::UserGroup {
+                id: "g2".to_owned(),
+                display_name: "Sales".to_owned(),
+            }],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_table_of_a_user_shows_the_state_in_effect_and_each_reason() {
+        let lines = User::from(blocked_user()).lines();
+        let shown: Vec<_> = lines.iter().filter(|(_, value)| !value.is_empty()).collect();
+
+        let expected = [
+            ("ID", "u1"),
+            ("User name", "ada@example.com"),
+            ("State", "blocked"),
+            (
+                "Blocked by",
+                "group_deleted, since 2023-11-14T22:13:20Z, by token t1, group Staff (g1)",
+            ),
+            ("Source says", "active"),
+            ("Version", "3"),
+            ("E-mail", "ada@example.com (work, primary)"),
+            ("Group", "Sales (g2)"),
+        ];
+        assert_eq!(
+            shown
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect::<Vec<_>>(),
+            expected
+        );
+    }
+
+    #[test]
+    fn the_json_of_a_listed_user_has_stable_names() {
+        assert_eq!(
+            serde_json::to_value(UserSummary::from(blocked_user())).unwrap(),
+            json!({
+                "id": "u1", "user_name": "ada@example.com", "external_id": null, "display_name": null,
+                "source_active": true, "blocked": true, "version": 3, "update_time": null,
+                "blocks": [{
+                    "reason": "group_deleted", "since": "2023-11-14T22:13:20Z", "actor": "t1", "group_id": "g1",
+                    "group_name": "Staff"
+                }]
+            })
+        );
+    }
+
+    #[test]
+    fn the_json_of_a_shown_user_holds_all_that_a_list_has_and_every_attribute() {
+        let shown = serde_json::to_value(User::from(blocked_user())).unwrap();
+        let listed = serde_json::to_value(UserSummary::from(blocked_user())).unwrap();
+
+        for (name, value) in listed.as_object().unwrap() {
+            assert_eq!(&shown[name], value, "{name}");
+        }
+        assert_eq!(
+            shown["emails"],
+            json!([{ "value": "ada@example.com", "display": null, "type": "work", "primary": true }])
+        );
+        assert_eq!(shown["groups"], json!([{ "id": "g2", "display_name": "Sales" }]));
+        assert_eq!(shown["enterprise"], json!(null));
+        assert_eq!(shown.as_object().unwrap().len(), 28);
+    }
+}

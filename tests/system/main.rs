@@ -1,0 +1,17 @@
+//! The system tests: both services as real processes on real ports, SQLite and PostgreSQL, nothing mocked between them.
+//! `tests/run` starts a PostgreSQL for them; without one, `cargo test` says so and runs the SQLite half.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[macro_use]
+mod support;
+
+mod architecture;
+mod crash;
+mod entra;
+mod filters;
+mod patch;
+mod races;
+mod statements;
+mod tenant_isolation;
+mod tracing;
+mod up;

@@ -1,0 +1,488 @@
+//! A running system: `rollcall up` on SQLite, or directory-service and gateway processes on PostgreSQL. Nothing of it
+//! outlives the value: processes are ended and files removed on drop, also while a test panics.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use directory_proto::client::DirectoryClient;
+use directory_proto::v1::{self, Scope};
+use sea_orm::DatabaseConnection;
+use secrecy::{ExposeSecret as _, SecretString};
+use tempfile::TempDir;
+
+use super::databases::Database;
+use super::eventually;
+use super::scim::Scim;
+
+/// The provisioning source that tests write as.
+pub const SOURCE: &str = "entra";
+
+/// How a system is started.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// How many directory-services and gateways; more than one needs PostgreSQL.
+    pub more_pairs: usize,
+    /// Environment of every process.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+/// Both services, running.
+pub struct System {
+    pairs: Vec<Pair>,
+    processes: Vec<Process>,
+    settings: Settings,
+    operator: SecretString,
+    database: Database,
+    folder: TempDir, // after the processes: fields are dropped in this order
+}
+
+/// The ports of one directory-service and its gateway.
+#[derive(Clone, Copy)]
+struct Pair {
+    grpc: u16,
+    http: u16,
+    directory_admin: u16,
+    gateway_admin: u16,
+}
+
+impl System {
+    pub async fn start(database: Database) -> Self {
+        Self::start_with(database, Settings::default()).await
+    }
+
+    pub async fn start_with(database: Database, settings: Settings) -> Self {
+        let folder = TempDir::with_prefix("rollcall-system-").unwrap();
+        let more = if matches!(database, Database::Sqlite) {
+            0
+        } else {
+            settings.more_pairs
+        };
+        let pairs: Vec<Pair> = (0..=more).map(|_| Pair::free()).collect();
+        let mut system = Self {
+            pairs,
+            processes: Vec::new(),
+            settings,
+            operator: String::new().into(),
+            database,
+            folder,
+        };
+        if matches!(system.database, Database::Postgres(_)) {
+            system.operator = system.init();
+        }
+        system.run().await;
+        if matches!(system.database, Database::Sqlite) {
+            system.operator = fs::read_to_string(system.data().join("operator.token"))
+                .unwrap()
+                .trim()
+                .to_owned()
+                .into();
+        }
+        system
+    }
+
+    /// Starts the processes on the data and the ports that are there already.
+    async fn run(&mut self) {
+        let started: Vec<Process> = match &self.database {
+            Database::Sqlite => vec![self.start_up()],
+            Database::Postgres(_) => self.pairs.iter().flat_map(|pair| self.start_pair(pair)).collect(),
+        };
+        self.processes.extend(started);
+        for process in &mut self.processes {
+            process.ready().await;
+        }
+    }
+
+    fn start_up(&self) -> Process {
+        let [pair] = self.pairs[..] else {
+            panic!("`up` is one pair")
+        };
+        let mut command = command(env!("CARGO_BIN_EXE_rollcall"));
+        command.args(up_arguments(&self.data(), pair.http, pair.grpc, pair.directory_admin));
+        self.spawn("rollcall", command, pair.directory_admin)
+    }
+
+    fn start_pair(&self, pair: &Pair) -> [Process; 2] {
+        let mut directory = self.directory_command();
+        directory
+            .arg("serve")
+            .env("DIRECTORY_GRPC_LISTEN", local(pair.grpc))
+            .env("DIRECTORY_ADMIN_LISTEN", local(pair.directory_admin));
+        let mut gateway = command(program("gateway"));
+        gateway
+            .arg("serve")
+            .env("GATEWAY_HTTP_LISTEN", local(pair.http))
+            .env("GATEWAY_ADMIN_LISTEN", local(pair.gateway_admin))
+            .env("GATEWAY_DIRECTORY_ENDPOINT", format!("http://{}", local(pair.grpc)));
+        [
+            self.spawn("directory-service", directory, pair.directory_admin),
+            self.spawn("gateway", gateway, pair.gateway_admin),
+        ]
+    }
+
+    fn directory_command(&self) -> Command {
+        let Database::Postgres(database) = &self.database else {
+            panic!("PostgreSQL only")
+        };
+        let keyring = self.folder.path().join("keyring");
+        if !keyring.exists() {
+            let mut file = OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .mode(0o600)
+                .open(&keyring)
+                .unwrap();
+            writeln!(file, "{KEY}").unwrap();
+        }
+        let mut command = command(program("directory-service"));
+        command
+            .env("DIRECTORY_DATABASE_URL", database.url())
+            .env("DIRECTORY_DATABASE_MAX_CONNECTIONS", "16")
+            .env("DIRECTORY_DB_MIGRATE", "on-start")
+            .env("DIRECTORY_KEYRING_FILE", keyring);
+        command
+    }
+
+    /// Makes the first operator token, which `init` prints alone on standard output.
+    fn init(&self) -> SecretString {
+        let made = self.directory_command().arg("init").output().unwrap();
+        let errors = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "directory-service init failed: {errors}");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned().into()
+    }
+
+    fn spawn(&self, name: &'static str, mut command: Command, admin: u16) -> Process {
+        command
+            .env("ROLLCALL_LOG_FORMAT", "json")
+            .envs(self.settings.environment.clone());
+        let file = |ending| self.folder.path().join(format!("{name}-{admin}.{ending}"));
+        Process::start_apart(name, command, &file("out"), &file("log"), admin)
+    }
+
+    /// The folder that `up` keeps everything in.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The tenant URL of a gateway.
+    pub fn base(&self, gateway: usize) -> String {
+        format!("http://{}/scim/v2", local(self.pairs[gateway % self.pairs.len()].http))
+    }
+
+    /// The gRPC address of the first directory-service.
+    pub fn directory(&self) -> String {
+        format!("http://{}", local(self.pairs[0].grpc))
+    }
+
+    /// The directory as an operator sees it.
+    pub fn operator(&self) -> DirectoryClient {
+        DirectoryClient::new(&self.directory())
+            .unwrap()
+            .with_token(&self.operator)
+            .unwrap()
+    }
+
+    /// Makes a tenant whose source is [`SOURCE`], and a token for it.
+    pub async fn tenant(&self, slug: &str) -> Tenant {
+        let tenant = v1::Tenant {
+            slug: slug.to_owned(),
+            display_name: format!("The tenant {slug}"),
+            provisioning_source: SOURCE.to_owned(),
+            ..Default::default()
+        };
+        let request = v1::CreateTenantRequest { tenant: Some(tenant) };
+        self.operator().tenants().create_tenant(request).await.unwrap();
+        let token = self.issue(slug, &[Scope::Provision], SOURCE).await;
+        Tenant {
+            slug: slug.to_owned(),
+            scim: Scim::new(&self.base(0), &token),
+        }
+    }
+
+    /// Issues a token of a tenant and gives its secret.
+    pub async fn issue(&self, slug: &str, scopes: &[Scope], source: &str) -> String {
+        let token = v1::Token {
+            name: format!("test {source}"),
+            scopes: scopes.iter().map(|scope| i32::from(*scope)).collect(),
+            source: source.to_owned(),
+            ..Default::default()
+        };
+        let request = v1::IssueTokenRequest { token: Some(token) };
+        let operator = self.operator().for_tenant(slug).unwrap();
+        operator
+            .tokens()
+            .issue_token(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .secret
+    }
+
+    /// Issues one more operator token and gives its secret.
+    pub async fn issue_operator(&self) -> String {
+        let scopes = vec![Scope::Operator.into()];
+        let token = v1::Token {
+            name: "second operator".to_owned(),
+            scopes,
+            ..Default::default()
+        };
+        let request = v1::IssueTokenRequest { token: Some(token) };
+        self.operator()
+            .tokens()
+            .issue_token(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .secret
+    }
+
+    /// The database beside the services.
+    pub async fn sql(&self) -> DatabaseConnection {
+        self.database.connect(&self.data().join("directory.db")).await
+    }
+
+    /// The operator token that tenants are made with.
+    pub fn operator_token(&self) -> &str {
+        self.operator.expose_secret()
+    }
+
+    /// Everything the processes have printed for a person or a script, which is no log.
+    pub fn printed(&self) -> String {
+        self.processes.iter().map(Process::printed).collect()
+    }
+
+    /// Everything the processes have logged.
+    pub fn logs(&self) -> String {
+        self.processes.iter().map(Process::log).collect()
+    }
+
+    /// Ends every process as a power cut would.
+    pub fn kill(&mut self) {
+        for process in &mut self.processes {
+            process.kill();
+        }
+    }
+
+    /// Starts again on the same data and the same ports.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.processes.clear();
+        self.run().await;
+    }
+
+    /// Ends every process as an operator would, and says how each ended.
+    pub async fn stop(&mut self) -> Vec<ExitStatus> {
+        for process in &self.processes {
+            process.terminate();
+        }
+        let mut ended = Vec::new();
+        for process in &mut self.processes {
+            ended.push(process.ended().await);
+        }
+        ended
+    }
+
+    /// Ends every process as an operator would. Afterwards whatever they recorded is at their collector.
+    pub async fn stop_exported(&mut self) {
+        let statuses = self.stop().await;
+        assert!(statuses.iter().all(ExitStatus::success), "{statuses:?}");
+        let logs = self.logs();
+        let lost: Vec<&str> = logs.lines().filter(|line| line.contains("not exported")).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+}
+
+/// A tenant of the running system.
+pub struct Tenant {
+    pub slug: String,
+    /// SCIM as its provisioning source.
+    pub scim: Scim,
+}
+
+/// The arguments of `rollcall up` on these ports.
+pub fn up_arguments(data: &Path, http: u16, grpc: u16, admin: u16) -> Vec<OsString> {
+    vec![
+        "up".into(),
+        "--data-dir".into(),
+        data.into(),
+        "--scim-listen".into(),
+        local(http).into(),
+        "--grpc-listen".into(),
+        local(grpc).into(),
+        "--admin-listen".into(),
+        local(admin).into(),
+    ]
+}
+
+/// One key of a keyring; what it protects is thrown away with the test.
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A command without our environment but for what a program needs to run at all: neither the caller's telemetry nor the
+/// caller's settings may reach a system under test.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    for name in ["PATH", "HOME", "TMPDIR", "LANG"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// The path of a service's program, built if it is not up to date: cargo builds only this package's own for its tests.
+/// Built like the tests, with the features that they turn on, so that it is the build that is there already.
+fn program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_rollcall")).parent().unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args([
+            "build",
+            "--workspace",
+            "--bins",
+            "--tests",
+            "--locked",
+            "--quiet",
+            "--target-dir",
+        ]);
+        build
+            .arg(folder.parent().unwrap())
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "the services could not be built");
+        folder.to_owned()
+    });
+    folder.join(name)
+}
+
+impl Pair {
+    fn free() -> Self {
+        Self {
+            grpc: free_port(),
+            http: free_port(),
+            directory_admin: free_port(),
+            gateway_admin: free_port(),
+        }
+    }
+}
+
+/// A port that nobody listens on and no other test of this process was given. It is below those that the operating
+/// system hands out by itself, so that nobody gets it between now and its use.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    for _ in 0..10_000 {
+        let port = 20_000 + (first - 20_000 + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between 20000 and 32000");
+}
+
+/// `127.0.0.1` with this port.
+pub fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+/// A running program, ended on drop.
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    output: PathBuf,
+    log: PathBuf,
+    admin: u16,
+}
+
+impl Process {
+    /// Starts a program; what it says goes to the file, after what is in it.
+    pub fn start(name: &'static str, command: Command, log: &Path, admin: u16) -> Self {
+        Self::start_apart(name, command, log, log, admin)
+    }
+
+    /// Starts a program whose standard output and whose log, on standard error, go to a file each.
+    fn start_apart(name: &'static str, mut command: Command, output: &Path, log: &Path, admin: u16) -> Self {
+        let open = |path| -> File { OpenOptions::new().create(true).append(true).open(path).unwrap() };
+        command.stdin(Stdio::null()).stdout(open(output)).stderr(open(log));
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} did not start: {error}"));
+        Self {
+            name,
+            child,
+            output: output.to_owned(),
+            log: log.to_owned(),
+            admin,
+        }
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub async fn ready(&mut self) {
+        let probes = Scim::new(&format!("http://{}", local(self.admin)), "");
+        let child = &mut self.child;
+        let ready = eventually("the program is ready or gone", async || {
+            match probes.try_get("/readyz").await {
+                Ok(answer) if answer.status == 200 => Some(true),
+                _ => child.try_wait().unwrap().map(|_| false),
+            }
+        });
+        assert!(ready.await, "{} ended while it started:\n{}", self.name, self.log());
+    }
+
+    /// What it has written to standard output.
+    fn printed(&self) -> String {
+        fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// What it has said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -{name} {}", self.child.id()))
+            .status()
+            .unwrap();
+        assert!(sent.success(), "{} could not be sent SIG{name}", self.name);
+    }
+
+    /// Waits for the end and says how it was.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the program ended", async || child.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail = log.len() - log.len().min(4_000);
+            let tail = (tail..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(tail);
+            eprintln!("--- the end of what {} said ---\n{}", self.name, &log[tail..]);
+        }
+    }
+}
