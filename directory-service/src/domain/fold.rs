@@ -1,4 +1,5 @@
-//! How text is compared without regard to case: Unicode's canonical caseless match, one function on every database.
+//! How text is compared without regard to case: Unicode's canonical caseless match, one function on every database. The
+//! gateway's `scim/fold.rs` must agree with it and says why it exists; the table of cases below stands in both.
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::DecomposingNormalizer;
