@@ -226,6 +226,10 @@ impl Connection {
             R::Unspecified
             | R::InvalidFilter
             | R::InvalidPageToken
+            | R::PageTokenExpired
+            | R::ExtensionSchemaNotFound
+            | R::ExtensionSchemaInUse
+            | R::ExtensionValueTaken
             | R::MemberNotFound
             | R::MemberIsGroup
             | R::UserNameTaken

@@ -183,6 +183,7 @@ impl From<v1::Group> for Group {
             update_time,
             display_name,
             external_id,
+            extensions: _,
         } = wire;
         Self {
             id,

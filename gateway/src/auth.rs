@@ -123,6 +123,7 @@ mod tests {
         WhoAmIResponse {
             token: Some(token),
             tenant,
+            extension_schemas: Vec::new(),
         }
     }
 

@@ -57,6 +57,7 @@ impl TokenService for Shared {
         Ok(tonic::Response::new(v1::WhoAmIResponse {
             token,
             tenant: Some(v1::Tenant::default()),
+            extension_schemas: Vec::new(),
         }))
     }
     async fn issue_token(&self, _: tonic::Request<v1::IssueTokenRequest>) -> Answer<v1::IssueTokenResponse> {

@@ -18,6 +18,7 @@ use tonic::{Request, Status};
 use tower::{Service, ServiceExt as _};
 
 use crate::v1::group_service_client::GroupServiceClient;
+use crate::v1::search_service_client::SearchServiceClient;
 use crate::v1::tenant_service_client::TenantServiceClient;
 use crate::v1::token_service_client::TokenServiceClient;
 use crate::v1::user_service_client::UserServiceClient;
@@ -32,6 +33,8 @@ pub const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 pub const MAX_FILTER_NODES: usize = 1_000;
 /// The most levels of a `Filter`.
 pub const MAX_FILTER_DEPTH: usize = 64;
+/// How long a page token is good for.
+pub const PAGE_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -147,6 +150,12 @@ impl DirectoryClient {
         GroupServiceClient::with_interceptor(self.channel.clone(), self.call.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Users and groups together.
+    pub fn search(&self) -> SearchServiceClient<Connection> {
+        SearchServiceClient::with_interceptor(self.channel.clone(), self.call.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// The tenants.

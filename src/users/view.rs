@@ -106,6 +106,7 @@ impl From<v1::User> for User {
             x509_certificates,
             enterprise,
             groups,
+            extensions: _,
         } = wire;
         Self {
             summary: UserSummary {

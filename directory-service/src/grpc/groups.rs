@@ -95,6 +95,7 @@ impl GroupService for Groups {
             .await?;
         Ok(Response::new(proto::ListGroupsResponse {
             next_page_token: seal(&self.page_tokens, &question, page.next.as_ref()),
+            previous_page_token: String::new(),
             total_size: page.total.and_then(|total| i64::try_from(total).ok()),
             groups: page.items.into_iter().map(|group| masked(group, &mask)).collect(),
         }))
@@ -277,6 +278,7 @@ fn masked(group: Group, mask: &ReadMask) -> proto::Group {
         update_time,
         display_name,
         external_id,
+        extensions: _,
     } = group.into();
     proto::Group {
         id,
@@ -289,6 +291,7 @@ fn masked(group: Group, mask: &ReadMask) -> proto::Group {
             String::new()
         },
         external_id: external_id.filter(|_| mask.wants("external_id")),
+        extensions: Default::default(),
     }
 }
 
@@ -309,6 +312,7 @@ impl From<Group> for proto::Group {
             update_time: Some(timestamp(updated_us)),
             display_name: display_name.as_str().to_owned(),
             external_id: external_id.map(|id| id.as_str().to_owned()),
+            extensions: Default::default(),
         }
     }
 }

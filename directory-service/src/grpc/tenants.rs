@@ -127,6 +127,27 @@ impl TenantService for Tenants {
         self.directory.delete_tenant(&slug, force).await?;
         Ok(Response::new(()))
     }
+
+    async fn register_extension_schema(
+        &self,
+        _: Request<proto::RegisterExtensionSchemaRequest>,
+    ) -> Result<Response<proto::ExtensionSchema>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_extension_schemas(
+        &self,
+        _: Request<proto::ListExtensionSchemasRequest>,
+    ) -> Result<Response<proto::ListExtensionSchemasResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn delete_extension_schema(
+        &self,
+        _: Request<proto::DeleteExtensionSchemaRequest>,
+    ) -> Result<Response<()>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 impl TryFrom<proto::CreateTenantRequest> for NewTenant {

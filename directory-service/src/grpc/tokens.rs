@@ -91,6 +91,7 @@ impl TokenService for Tokens {
         Ok(Response::new(proto::WhoAmIResponse {
             token: Some(caller.token().clone().into()),
             tenant: caller.tenant().cloned().map(proto::Tenant::from),
+            extension_schemas: Vec::new(),
         }))
     }
 }

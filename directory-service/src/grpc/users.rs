@@ -131,6 +131,7 @@ impl UserService for Users {
             .await?;
         Ok(Response::new(proto::ListUsersResponse {
             next_page_token: seal(&self.page_tokens, &question, page.next.as_ref()),
+            previous_page_token: String::new(),
             total_size: page.total.and_then(|total| i64::try_from(total).ok()),
             users: page.items.into_iter().map(|user| to_wire(user, Some(&mask))).collect(),
         }))

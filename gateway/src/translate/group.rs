@@ -19,6 +19,7 @@ pub fn to_scim(group: v1::Group, base: &BaseUrl) -> Resource {
         update_time,
         display_name,
         external_id,
+        extensions: _,
     } = group;
     let meta = meta(ResourceKind::Group, base.group(&id), version, create_time, update_time);
     let mut group = Attributes::default();
@@ -54,6 +55,7 @@ pub fn from_scim(resource: &Resource) -> (v1::Group, Vec<String>) {
         version: 0,
         create_time: None,
         update_time: None,
+        extensions: Default::default(),
     };
     (message, members.collect())
 }

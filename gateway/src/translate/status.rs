@@ -23,7 +23,9 @@ pub fn to_scim(status: &Status) -> ScimError {
     match reason {
         Reason::InvalidField => ScimError::invalid_value(fields(status)),
         Reason::InvalidFilter => ScimError::invalid_filter(status.message()),
-        Reason::InvalidPageToken => ScimError::invalid_value("This page does not exist: begin at the first one again."),
+        Reason::InvalidPageToken | Reason::PageTokenExpired => {
+            ScimError::invalid_value("This page does not exist: begin at the first one again.")
+        }
         Reason::MemberNotFound => ScimError::invalid_value(format!(
             "Members that are no users of this tenant: {}. Nothing was changed.",
             named(status, "member_ids")
@@ -54,6 +56,10 @@ pub fn to_scim(status: &Status) -> ScimError {
             "Another group of this tenant has this displayName (compared without regard to case) and this externalId \
              already.",
         ),
+        Reason::ExtensionValueTaken => ScimError::uniqueness(format!(
+            "Another resource of this tenant has this value of {} already.",
+            named(status, "attribute")
+        )),
         Reason::VersionMismatch => version_mismatch(),
         Reason::ProvisioningSourceConflict => ScimError::new(
             403,
@@ -68,9 +74,12 @@ pub fn to_scim(status: &Status) -> ScimError {
             seconds(retry_after_of(status)),
             "The directory is busy: send the request again.",
         ),
-        Reason::Unspecified | Reason::TokenNotFound | Reason::TenantSlugTaken | Reason::TenantNotEmpty => {
-            unexpected(status)
-        }
+        Reason::Unspecified
+        | Reason::TokenNotFound
+        | Reason::TenantSlugTaken
+        | Reason::TenantNotEmpty
+        | Reason::ExtensionSchemaNotFound
+        | Reason::ExtensionSchemaInUse => unexpected(status),
     }
 }
 

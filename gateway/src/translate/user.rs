@@ -113,6 +113,7 @@ pub fn to_scim(user: v1::User, view: ActiveView, base: &BaseUrl) -> Resource {
         x509_certificates,
         enterprise,
         groups,
+        extensions: _,
     } = user;
     let meta = meta(ResourceKind::User, base.user(&id), version, create_time, update_time);
     let mut user = Attributes::default();
@@ -284,6 +285,7 @@ pub fn from_scim(resource: &Resource) -> v1::User {
         blocked: false,
         blocks: Vec::new(),
         groups: Vec::new(),
+        extensions: Default::default(),
     }
 }
 
