@@ -15,6 +15,7 @@ use tonic::Status;
 
 use crate::error::unauthorized;
 use crate::scim::error::ScimError;
+use crate::scim::schema::ResourceTypes;
 use crate::translate;
 
 /// How long an answer is remembered. Together with the directory's own 5 seconds a revocation is effective everywhere
@@ -31,12 +32,15 @@ pub struct Caller {
     pub provisions: bool,
     /// Whether a PATCH whose filter matches nothing is refused in this tenant.
     pub strict_patch: bool,
+    /// What the tenant's users and groups are made of.
+    pub resource_types: Arc<ResourceTypes>,
 }
 
 /// The callers that the directory vouched for a moment ago.
 #[derive(Clone)]
 pub struct Callers {
-    known: Cache<[u8; 32], Arc<WhoAmIResponse>>,
+    /// By the hash of their token; `None` is an operator.
+    known: Cache<[u8; 32], Option<Arc<Caller>>>,
 }
 
 impl Callers {
@@ -54,35 +58,35 @@ impl Callers {
     ///
     /// # Errors
     /// 401 if the directory does not accept the token, 403 if it belongs to an operator.
-    pub async fn identify(&self, token: &SecretString, directory: &DirectoryClient) -> Result<Caller, ScimError> {
+    pub async fn identify(&self, token: &SecretString, directory: &DirectoryClient) -> Result<Arc<Caller>, ScimError> {
         let key = Sha256::digest(token.expose_secret().as_bytes()).into();
         let ask = async {
             let answer = directory.tokens().who_am_i(WhoAmIRequest {}).await?;
-            Ok::<_, Status>(Arc::new(answer.into_inner()))
+            Ok::<_, Status>(caller(answer.into_inner()).map(Arc::new))
         };
-        let answer = self.known.try_get_with(key, ask).await;
-        caller(&*answer.map_err(|status| translate::status::to_scim(&status))?)
+        let known = self.known.try_get_with(key, ask).await;
+        let caller = known.map_err(|status| translate::status::to_scim(&status))?;
+        caller.ok_or_else(|| {
+            ScimError::new(
+                403,
+                "An operator token is not accepted here: issue a token with scope provision for the tenant, and send \
+                 that.",
+            )
+        })
     }
 }
 
-fn caller(answer: &WhoAmIResponse) -> Result<Caller, ScimError> {
-    let scopes = answer
-        .token
-        .as_ref()
-        .map(|token| token.scopes.as_slice())
-        .unwrap_or_default();
+/// Who holds the token; `None` for an operator, who belongs to no tenant.
+fn caller(answer: WhoAmIResponse) -> Option<Caller> {
+    let scopes = answer.token.map(|token| token.scopes).unwrap_or_default();
     let holds = |scope: Scope| scopes.contains(&i32::from(scope));
-    match &answer.tenant {
-        Some(tenant) if !holds(Scope::Operator) => Ok(Caller {
-            tenant_id: tenant.id.clone(),
-            provisions: holds(Scope::Provision),
-            strict_patch: tenant.strict_patch,
-        }),
-        _ => Err(ScimError::new(
-            403,
-            "An operator token is not accepted here: issue a token with scope provision for the tenant, and send that.",
-        )),
-    }
+    let tenant = answer.tenant.filter(|_| !holds(Scope::Operator))?;
+    Some(Caller {
+        tenant_id: tenant.id,
+        provisions: holds(Scope::Provision),
+        strict_patch: tenant.strict_patch,
+        resource_types: ResourceTypes::standard().clone(),
+    })
 }
 
 /// The bearer token of a request; `None` if it has no Authorization header at all.
@@ -128,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_is_403_with_and_without_a_tenant() {
+    fn an_operator_is_no_caller_with_and_without_a_tenant() {
         for tenant in [None, Some(Tenant::default())] {
-            assert_eq!(caller(&answer(Scope::Operator, tenant)).unwrap_err().status, 403);
+            assert_eq!(caller(answer(Scope::Operator, tenant)), None);
         }
     }
 
@@ -142,15 +146,16 @@ mod tests {
             ..Tenant::default()
         };
 
-        let reader = caller(&answer(Scope::Read, Some(tenant.clone()))).unwrap();
-        let source = caller(&answer(Scope::Provision, Some(tenant))).unwrap();
+        let reader = caller(answer(Scope::Read, Some(tenant.clone()))).unwrap();
+        let source = caller(answer(Scope::Provision, Some(tenant))).unwrap();
 
         assert_eq!(
             reader,
             Caller {
                 tenant_id: "t".to_owned(),
                 provisions: false,
-                strict_patch: true
+                strict_patch: true,
+                resource_types: ResourceTypes::standard().clone(),
             }
         );
         assert!(source.provisions);

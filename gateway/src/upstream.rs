@@ -2,6 +2,7 @@
 //! request id on every call, and cannot name another tenant.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -16,6 +17,7 @@ use crate::auth::{Caller, Callers, bearer_token};
 use crate::error::unauthorized;
 use crate::extract::RequestId;
 use crate::scim::error::ScimError;
+use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
 use crate::translate;
 use crate::translate::link::BaseUrl;
 
@@ -63,7 +65,7 @@ impl FromRequestParts<Gateway> for BaseUrl {
 #[derive(Clone)]
 pub struct TenantDirectory {
     client: DirectoryClient,
-    caller: Caller,
+    caller: Arc<Caller>,
 }
 
 impl FromRequestParts<Gateway> for TenantDirectory {
@@ -76,16 +78,22 @@ impl FromRequestParts<Gateway> for TenantDirectory {
 }
 
 /// Anybody may ask what the gateway can do. But a token that is sent must be right, so that a wrong one is noticed.
-pub struct Visitor;
+pub struct Visitor {
+    /// What users and groups are made of: in the tenant of the token, or without one in every tenant.
+    pub resource_types: Arc<ResourceTypes>,
+}
 
 impl FromRequestParts<Gateway> for Visitor {
     type Rejection = ScimError;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, ScimError> {
-        if let Some(token) = bearer_token(&parts.headers)? {
-            gateway.admit(token, parts).await?;
-        }
-        Ok(Self)
+        let resource_types = match bearer_token(&parts.headers)? {
+            Some(token) => &gateway.admit(token, parts).await?.caller.resource_types,
+            None => ResourceTypes::standard(),
+        };
+        Ok(Self {
+            resource_types: resource_types.clone(),
+        })
     }
 }
 
@@ -99,6 +107,11 @@ impl TenantDirectory {
     /// Whose token it is.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What users or groups are made of in the caller's tenant.
+    pub fn resource_type(&self, kind: ResourceKind) -> &Arc<ResourceType> {
+        self.caller.resource_types.get(kind)
     }
 
     /// Creates a user.

@@ -40,30 +40,38 @@ pub async fn service_provider_config(_: Visitor, base: BaseUrl, query: ScimQuery
 }
 
 /// `GET /ResourceTypes`.
-pub async fn resource_types(_: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
+pub async fn resource_types(visitor: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
     check_no_filter(&query)?;
-    Ok(whole_list(schema::resource_types_to_json(base.as_str())))
+    Ok(whole_list(schema::resource_types_to_json(
+        &visitor.resource_types,
+        base.as_str(),
+    )))
 }
 
 /// `GET /ResourceTypes/{id}`.
-pub async fn resource_type(_: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
+pub async fn resource_type(visitor: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
     let kind = ResourceKind::ALL.into_iter().find(|kind| kind.name() == id);
     let kind = kind.ok_or_else(|| ScimError::not_found("There is no resource type of this name."))?;
+    let resource_type = visitor.resource_types.get(kind);
     Ok(response::scim(
         StatusCode::OK,
-        &schema::resource_type_to_json(kind, base.as_str()),
+        &schema::resource_type_to_json(resource_type, base.as_str()),
     ))
 }
 
 /// `GET /Schemas`.
-pub async fn schemas(_: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
+pub async fn schemas(visitor: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
     check_no_filter(&query)?;
-    Ok(whole_list(schema::schemas_to_json(base.as_str())))
+    Ok(whole_list(schema::schemas_to_json(
+        &visitor.resource_types,
+        base.as_str(),
+    )))
 }
 
 /// `GET /Schemas/{id}`.
-pub async fn schema(_: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
-    let schema = schema::find_schema(&id).ok_or_else(|| ScimError::not_found("There is no schema of this URN."))?;
+pub async fn schema(visitor: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
+    let schema = schema::find_schema(&visitor.resource_types, &id);
+    let schema = schema.ok_or_else(|| ScimError::not_found("There is no schema of this URN."))?;
     Ok(response::scim(StatusCode::OK, &schema::to_json(schema, base.as_str())))
 }
 

@@ -27,8 +27,8 @@ pub async fn create(
     query: ScimQuery,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
-    let (group, members) = translate::group::from_scim(&Resource::parse(KIND, body)?);
+    let projection = projection(directory.resource_type(KIND), &query)?;
+    let (group, members) = translate::group::from_scim(&Resource::parse(directory.resource_type(KIND), body)?);
     let is_empty = members.is_empty();
     let created = directory.create_group(group, members).await?;
     let url = base.group(&created.id);
@@ -54,7 +54,7 @@ pub async fn show(
     query: ScimQuery,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
     let group = directory.get_group(&id).await?;
     if if_none_match.has(group.version) {
         return Ok(response::not_modified(group.version));
@@ -71,14 +71,14 @@ pub async fn show(
 /// `GET /Groups`. Entra asks for groups by name, and without their members.
 #[instrument(name = "scim.groups.list", skip_all)]
 pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
     let ListQuery {
         page,
         filter,
         order,
         page_size,
         skip,
-    } = ListQuery::parse(KIND, directory.caller(), &query)?;
+    } = ListQuery::parse(directory.resource_type(KIND), directory.caller(), &query)?;
     let request = v1::ListGroupsRequest {
         filter,
         order,
@@ -108,8 +108,8 @@ pub async fn replace(
     if_match: IfMatch,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
-    let (group, members) = translate::group::from_scim(&Resource::parse(KIND, body)?);
+    let projection = projection(directory.resource_type(KIND), &query)?;
+    let (group, members) = translate::group::from_scim(&Resource::parse(directory.resource_type(KIND), body)?);
     let expected_version = if_match.expected(version(&directory, &id)).await?;
     let request = translate::group::replacing(id, group, members, expected_version);
     let replaced = directory.update_group(request).await?;
@@ -133,8 +133,8 @@ pub async fn patch(
     if_match: IfMatch,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
-    let patch = PatchRequest::parse(body)?.compile_group(mode(directory.caller()))?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
+    let patch = PatchRequest::parse(body)?.compile_group(directory.resource_type(KIND), mode(directory.caller()))?;
     let expected_version = if_match.expected(version(&directory, &id)).await?;
     let patched = directory
         .update_group(translate::group::patching(id, patch, expected_version))

@@ -1,6 +1,7 @@
 //! Answers that show groups. Members are read page by page and written to the answer as they come, so that memory
 //! stays flat. A failure on the way breaks the connection off: such an answer never ends like a whole one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -16,6 +17,7 @@ use crate::response;
 use crate::scim::error::ScimError;
 use crate::scim::list::ListResponse;
 use crate::scim::projection::Projection;
+use crate::scim::schema::{ResourceKind, ResourceType};
 use crate::translate;
 use crate::translate::link::BaseUrl;
 use crate::upstream::TenantDirectory;
@@ -76,9 +78,14 @@ impl Shown {
         response::with_body(StatusCode::OK, body)
     }
 
+    fn resource_type(&self) -> &Arc<ResourceType> {
+        self.directory.resource_type(ResourceKind::Group)
+    }
+
     /// A group without its members.
     fn head(&self, group: v1::Group) -> Value {
-        self.projection.apply(translate::group::to_scim(group, &self.base))
+        self.projection
+            .apply(translate::group::to_scim(group, self.resource_type(), &self.base))
     }
 
     async fn write_list(
@@ -144,9 +151,11 @@ impl Shown {
 
     /// Members as the projection shows them.
     fn elements(&self, members: Vec<v1::Member>) -> Vec<Value> {
-        let mut piece = self
-            .projection
-            .apply(translate::group::members_to_scim(members, &self.base));
+        let mut piece = self.projection.apply(translate::group::members_to_scim(
+            members,
+            self.resource_type(),
+            &self.base,
+        ));
         match piece.get_mut("members").map(Value::take) {
             Some(Value::Array(elements)) => elements,
             _ => Vec::new(), // nothing of a member is wanted

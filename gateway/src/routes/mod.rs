@@ -6,6 +6,8 @@ mod groups;
 mod members;
 mod users;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::get;
 use directory_proto::v1;
@@ -17,7 +19,7 @@ use crate::scim::error::ScimError;
 use crate::scim::list::IndexPage;
 use crate::scim::patch::Mode;
 use crate::scim::projection::Projection;
-use crate::scim::schema::ResourceKind;
+use crate::scim::schema::ResourceType;
 use crate::translate::ActiveView;
 use crate::translate::filter::Translator;
 use crate::upstream::Gateway;
@@ -70,8 +72,12 @@ fn mode(caller: &Caller) -> Mode {
     }
 }
 
-fn projection(kind: ResourceKind, query: &ScimQuery) -> Result<Projection, ScimError> {
-    Projection::parse(kind, query.attributes.as_deref(), query.excluded_attributes.as_deref())
+fn projection(resource_type: &Arc<ResourceType>, query: &ScimQuery) -> Result<Projection, ScimError> {
+    Projection::parse(
+        resource_type,
+        query.attributes.as_deref(),
+        query.excluded_attributes.as_deref(),
+    )
 }
 
 /// What a list request asks the directory for.
@@ -85,16 +91,16 @@ struct ListQuery {
 }
 
 impl ListQuery {
-    fn parse(kind: ResourceKind, caller: &Caller, query: &ScimQuery) -> Result<Self, ScimError> {
+    fn parse(resource_type: &Arc<ResourceType>, caller: &Caller, query: &ScimQuery) -> Result<Self, ScimError> {
         let page = IndexPage::parse(query.start_index.as_deref(), query.count.as_deref())?;
         let translator = Translator {
-            kind,
+            resource_type: resource_type.clone(),
             view: view(caller),
         };
         let filter = query
             .filter
             .as_deref()
-            .map(|text| scim::filter::parse(kind, text))
+            .map(|text| scim::filter::parse(resource_type, text))
             .transpose()?;
         let (page_size, skip) = window(page);
         Ok(Self {

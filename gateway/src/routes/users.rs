@@ -1,5 +1,6 @@
 //! `/Users` (RFC 7644 §3.3 to §3.6).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
@@ -17,7 +18,7 @@ use crate::scim::list::ListResponse;
 use crate::scim::patch::PatchRequest;
 use crate::scim::projection::Projection;
 use crate::scim::resource::Resource;
-use crate::scim::schema::ResourceKind;
+use crate::scim::schema::{ResourceKind, ResourceType};
 use crate::translate;
 use crate::translate::ActiveView;
 use crate::translate::link::BaseUrl;
@@ -29,14 +30,16 @@ const PATCH_ATTEMPTS: u32 = 24;
 
 /// How one caller sees users in one answer.
 struct Shown<'a> {
+    resource_type: &'a Arc<ResourceType>,
     view: ActiveView,
     projection: &'a Projection,
     base: &'a BaseUrl,
 }
 
 impl<'a> Shown<'a> {
-    fn to(directory: &TenantDirectory, projection: &'a Projection, base: &'a BaseUrl) -> Self {
+    fn to(directory: &'a TenantDirectory, projection: &'a Projection, base: &'a BaseUrl) -> Self {
         Self {
+            resource_type: directory.resource_type(KIND),
             view: view(directory.caller()),
             projection,
             base,
@@ -45,7 +48,7 @@ impl<'a> Shown<'a> {
 
     fn body(&self, user: v1::User) -> serde_json::Value {
         self.projection
-            .apply(translate::user::to_scim(user, self.view, self.base))
+            .apply(translate::user::to_scim(user, self.resource_type, self.view, self.base))
     }
 
     fn answer(&self, status: StatusCode, user: v1::User) -> Response {
@@ -62,8 +65,8 @@ pub async fn create(
     query: ScimQuery,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
-    let wanted = Resource::parse(KIND, body)?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
+    let wanted = Resource::parse(directory.resource_type(KIND), body)?;
     let created = directory.create_user(translate::user::from_scim(&wanted)).await?;
     let url = base.user(&created.id);
     let shown = Shown::to(&directory, &projection, &base);
@@ -79,7 +82,7 @@ pub async fn show(
     query: ScimQuery,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
     let groups = projection.wants("groups");
     let user = directory.get_user(&id, groups).await?;
     // The names of groups and manager change without a new version of the user.
@@ -93,14 +96,14 @@ pub async fn show(
 /// `GET /Users`. Entra looks a user up with `filter=userName eq "..."` and compares with what it finds here.
 #[instrument(name = "scim.users.list", skip_all)]
 pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
     let ListQuery {
         page,
         filter,
         order,
         page_size,
         skip,
-    } = ListQuery::parse(KIND, directory.caller(), &query)?;
+    } = ListQuery::parse(directory.resource_type(KIND), directory.caller(), &query)?;
     let request = v1::ListUsersRequest {
         filter,
         order,
@@ -130,8 +133,8 @@ pub async fn replace(
     if_match: IfMatch,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
-    let wanted = Resource::parse(KIND, body)?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
+    let wanted = Resource::parse(directory.resource_type(KIND), body)?;
     let expected_version = if_match.expected(version(&directory, &id)).await?;
     let user = v1::User {
         id: id.clone(),
@@ -155,7 +158,7 @@ pub async fn patch(
     if_match: IfMatch,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(KIND, &query)?;
+    let projection = projection(directory.resource_type(KIND), &query)?;
     let patch = PatchRequest::parse(body)?;
     let shown = Shown::to(&directory, &projection, &base);
     for attempt in 0..PATCH_ATTEMPTS {
@@ -163,7 +166,7 @@ pub async fn patch(
         if_match.check(stored.version)?;
         let seen = stored.version;
         let patched = patch.apply(
-            translate::user::to_scim(stored, shown.view, &base),
+            translate::user::to_scim(stored, shown.resource_type, shown.view, &base),
             mode(directory.caller()),
         )?;
         let request = v1::UpdateUserRequest {

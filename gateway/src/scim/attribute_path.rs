@@ -1,21 +1,23 @@
 //! Attribute names in standard notation (RFC 7644 §3.10), resolved against the schemas.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use super::schema::{Attribute, COMMON, Kind, ResourceKind, SIMPLE_VALUE, Schema};
+use super::schema::{Attribute, COMMON, ResourceType, Schema};
 
 /// An attribute or sub-attribute that exists.
 ///
 /// The common attributes (`id`, `externalId`, `meta`, `schemas`) count as the core schema's.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct AttributePath {
     /// The schema that the attribute belongs to.
-    pub schema: &'static Schema,
+    pub schema: Arc<Schema>,
     /// The attribute.
-    pub attribute: &'static Attribute,
+    pub attribute: Arc<Attribute>,
     /// The part of it, if the path goes on. For a simple multi-valued attribute this may be `value`: the element
     /// itself (RFC 7643 §2.4).
-    pub sub_attribute: Option<&'static Attribute>,
+    pub sub_attribute: Option<Arc<Attribute>>,
 }
 
 /// Why a path names nothing.
@@ -30,10 +32,10 @@ pub enum PathProblem {
 }
 
 /// What a name can stand for in a PATCH and in a projection, where a schema may be named as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Named {
     Attribute(AttributePath),
-    Schema(&'static Schema),
+    Schema(Arc<Schema>),
 }
 
 impl AttributePath {
@@ -42,68 +44,79 @@ impl AttributePath {
     ///
     /// # Errors
     /// [`PathProblem`]; what that means (ignore, `invalidPath`, `invalidFilter`) depends on where the name stood.
-    pub fn resolve(kind: ResourceKind, name: &str) -> Result<Self, PathProblem> {
-        match Named::resolve(kind, name)? {
+    pub fn resolve(resource_type: &ResourceType, name: &str) -> Result<Self, PathProblem> {
+        match Named::resolve(resource_type, name)? {
             Named::Attribute(path) => Ok(path),
             Named::Schema(_) => Err(PathProblem::Unknown),
         }
     }
 
     /// The path of a whole attribute.
-    pub(super) const fn whole(schema: &'static Schema, attribute: &'static Attribute) -> Self {
+    pub fn whole(schema: &Arc<Schema>, attribute: &Arc<Attribute>) -> Self {
         Self {
-            schema,
-            attribute,
+            schema: schema.clone(),
+            attribute: attribute.clone(),
             sub_attribute: None,
         }
     }
 
     /// The same path without its sub-attribute.
-    pub const fn without_sub_attribute(self) -> Self {
-        Self::whole(self.schema, self.attribute)
+    pub fn without_sub_attribute(&self) -> Self {
+        Self::whole(&self.schema, &self.attribute)
     }
 
     /// This path, one level down.
-    pub(super) const fn with(self, sub_attribute: &'static Attribute) -> Self {
+    pub fn with(&self, sub_attribute: &Arc<Attribute>) -> Self {
         Self {
-            sub_attribute: Some(sub_attribute),
-            ..self
+            sub_attribute: Some(sub_attribute.clone()),
+            ..self.without_sub_attribute()
         }
     }
 
     /// The attribute that the path ends in.
-    pub fn target(&self) -> &'static Attribute {
-        self.sub_attribute.unwrap_or(self.attribute)
+    pub fn target(&self) -> &Arc<Attribute> {
+        self.sub_attribute.as_ref().unwrap_or(&self.attribute)
+    }
+
+    /// The name of the sub-attribute, if the path has one.
+    pub fn part_name(&self) -> Option<&str> {
+        self.sub_attribute.as_ref().map(|part| part.name.as_str())
     }
 
     /// Whether the attribute belongs to an extension, under whose URN resources nest it.
     pub fn is_extension(&self) -> bool {
-        !ResourceKind::ALL.into_iter().any(|kind| kind.schema() == self.schema)
+        !self.schema.is_core()
     }
 
-    /// The sub-attribute of this name, or `value` of a simple multi-valued attribute.
-    pub(super) fn find_sub_attribute(&self, name: &str) -> Option<&'static Attribute> {
-        let is_simple_list = self.attribute.multi_valued && self.attribute.kind != Kind::Complex;
-        if is_simple_list && SIMPLE_VALUE.name.eq_ignore_ascii_case(name) {
-            return Some(&SIMPLE_VALUE);
+    /// The path of the sub-attribute of this name, or of `value` of a simple multi-valued attribute.
+    pub(super) fn find_part(&self, name: &str) -> Option<Self> {
+        if let Some(part) = self.attribute.sub_attribute(name) {
+            return Some(self.with(part));
         }
-        self.attribute.sub_attribute(name)
+        let element = self.attribute.element()?;
+        element
+            .name
+            .eq_ignore_ascii_case(name)
+            .then(|| self.with(&Arc::new(element)))
+    }
+
+    fn names(&self) -> (&str, &str, Option<&str>) {
+        (&self.schema.id, &self.attribute.name, self.part_name())
     }
 }
 
 impl Named {
-    pub(super) fn resolve(kind: ResourceKind, name: &str) -> Result<Self, PathProblem> {
+    pub(super) fn resolve(resource_type: &ResourceType, name: &str) -> Result<Self, PathProblem> {
         if !name.contains(':') {
-            return in_any_schema(kind, name).map(Self::Attribute);
+            return in_any_schema(resource_type, name).map(Self::Attribute);
         }
-        let schemas = std::iter::once(kind.schema()).chain(kind.extensions().iter().copied());
-        for schema in schemas {
-            let Some(rest) = strip_prefix_ignoring_case(name, schema.id) else {
+        for schema in resource_type.schemas() {
+            let Some(rest) = strip_prefix_ignoring_case(name, &schema.id) else {
                 continue;
             };
             return match rest.strip_prefix([':', '.']) {
-                Some(local) => in_schema(kind, schema, local).map(Self::Attribute),
-                None if rest.is_empty() => Ok(Self::Schema(schema)),
+                Some(local) => in_schema(schema, local).map(Self::Attribute),
+                None if rest.is_empty() => Ok(Self::Schema(schema.clone())),
                 None => continue,
             };
         }
@@ -111,18 +124,19 @@ impl Named {
     }
 }
 
-fn in_any_schema(kind: ResourceKind, name: &str) -> Result<AttributePath, PathProblem> {
-    let core = in_schema(kind, kind.schema(), name);
+fn in_any_schema(resource_type: &ResourceType, name: &str) -> Result<AttributePath, PathProblem> {
+    let core = in_schema(&resource_type.schema, name);
     if core != Err(PathProblem::Unknown) {
         return core;
     }
-    kind.extensions()
+    resource_type
+        .extensions
         .iter()
-        .find_map(|schema| in_schema(kind, schema, name).ok())
+        .find_map(|schema| in_schema(schema, name).ok())
         .ok_or(PathProblem::Unknown)
 }
 
-fn in_schema(kind: ResourceKind, schema: &'static Schema, local: &str) -> Result<AttributePath, PathProblem> {
+fn in_schema(schema: &Arc<Schema>, local: &str) -> Result<AttributePath, PathProblem> {
     let (name, sub_name) = match local.split_once('.') {
         Some((name, sub_name)) => (name, Some(sub_name)),
         None => (local, None),
@@ -134,19 +148,13 @@ fn in_schema(kind: ResourceKind, schema: &'static Schema, local: &str) -> Result
         COMMON
             .iter()
             .find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+            .filter(|_| schema.is_core())
     };
-    let is_core = schema == kind.schema();
-    let attribute = schema
-        .attribute(name)
-        .or_else(|| common().filter(|_| is_core))
-        .ok_or(PathProblem::Unknown)?;
+    let attribute = schema.attribute(name).or_else(common).ok_or(PathProblem::Unknown)?;
     let whole = AttributePath::whole(schema, attribute);
     match sub_name {
         None => Ok(whole),
-        Some(sub_name) => whole
-            .find_sub_attribute(sub_name)
-            .map(|sub| whole.with(sub))
-            .ok_or(PathProblem::Unknown),
+        Some(sub_name) => whole.find_part(sub_name).ok_or(PathProblem::Unknown),
     }
 }
 
@@ -166,13 +174,17 @@ pub(super) fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Opt
 
 impl PartialEq for AttributePath {
     fn eq(&self, other: &Self) -> bool {
-        self.schema.id == other.schema.id
-            && self.attribute.name == other.attribute.name
-            && self.sub_attribute.map(|sub| sub.name) == other.sub_attribute.map(|sub| sub.name)
+        self.names() == other.names()
     }
 }
 
 impl Eq for AttributePath {}
+
+impl Hash for AttributePath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.names().hash(state);
+    }
+}
 
 /// The canonical spelling: an extension's attributes with their URN.
 impl fmt::Display for AttributePath {
@@ -180,9 +192,9 @@ impl fmt::Display for AttributePath {
         if self.is_extension() {
             write!(f, "{}:", self.schema.id)?;
         }
-        f.write_str(self.attribute.name)?;
-        match self.sub_attribute {
-            Some(sub_attribute) => write!(f, ".{}", sub_attribute.name),
+        f.write_str(&self.attribute.name)?;
+        match self.part_name() {
+            Some(name) => write!(f, ".{name}"),
             None => Ok(()),
         }
     }
@@ -190,10 +202,15 @@ impl fmt::Display for AttributePath {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttributePath, PathProblem, ResourceKind};
+    use super::{AttributePath, PathProblem};
+    use crate::scim::schema::{ResourceKind, ResourceTypes};
 
     const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
+
+    fn resolve(kind: ResourceKind, name: &str) -> Result<AttributePath, PathProblem> {
+        AttributePath::resolve(ResourceTypes::standard().get(kind), name)
+    }
 
     #[test]
     fn names_resolve_in_any_case_with_and_without_their_urn() {
@@ -226,7 +243,7 @@ mod tests {
             ("blockReasons.value", format!("{STATUS}:blockReasons.value")),
             ("schemas", "schemas".to_owned()),
         ] {
-            let path = AttributePath::resolve(ResourceKind::User, name);
+            let path = resolve(ResourceKind::User, name);
             assert_eq!(path.map(|path| path.to_string()), Ok(canonical), "{name}");
         }
     }
@@ -266,15 +283,9 @@ mod tests {
             ("user name", PathProblem::Syntax),
             ("\u{fc}ser", PathProblem::Syntax),
         ] {
-            assert_eq!(AttributePath::resolve(ResourceKind::User, name), Err(problem), "{name}");
+            assert_eq!(resolve(ResourceKind::User, name), Err(problem), "{name}");
         }
-        assert_eq!(
-            AttributePath::resolve(ResourceKind::Group, "userName"),
-            Err(PathProblem::Unknown)
-        );
-        assert_eq!(
-            AttributePath::resolve(ResourceKind::Group, "manager"),
-            Err(PathProblem::Unknown)
-        );
+        assert_eq!(resolve(ResourceKind::Group, "userName"), Err(PathProblem::Unknown));
+        assert_eq!(resolve(ResourceKind::Group, "manager"), Err(PathProblem::Unknown));
     }
 }

@@ -1,16 +1,18 @@
 //! Which attributes an answer has: `attributes`, `excludedAttributes`, and the schema's `returned` (RFC 7644 §3.9).
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::attribute_path::{AttributePath, Named};
 use super::error::ScimError;
 use super::resource::Resource;
-use super::schema::{Attribute, COMMON, ResourceKind, Returned, Schema};
+use super::schema::{Attribute, COMMON, ResourceType, Returned, Schema};
 
 /// What a request wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projection {
-    kind: ResourceKind,
+    resource_type: Arc<ResourceType>,
     selection: Selection,
 }
 
@@ -23,11 +25,11 @@ enum Selection {
 
 /// How much of one attribute is shown.
 #[derive(Debug, PartialEq, Eq)]
-enum Shown {
+enum Shown<'a> {
     Nothing,
     Whole,
-    Only(Vec<&'static str>),
-    Without(Vec<&'static str>),
+    Only(Vec<&'a str>),
+    Without(Vec<&'a str>),
 }
 
 impl Projection {
@@ -36,7 +38,11 @@ impl Projection {
     ///
     /// # Errors
     /// 400 `invalidValue` if both are there: they exclude each other.
-    pub fn parse(kind: ResourceKind, attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, ScimError> {
+    pub fn parse(
+        resource_type: &Arc<ResourceType>,
+        attributes: Option<&str>,
+        excluded: Option<&str>,
+    ) -> Result<Self, ScimError> {
         let given = |text: &&str| !text.trim().is_empty();
         let selection = match (attributes.filter(given), excluded.filter(given)) {
             (Some(_), Some(_)) => {
@@ -44,11 +50,14 @@ impl Projection {
                     "attributes and excludedAttributes exclude each other; send one of them.",
                 ));
             }
-            (Some(attributes), None) => Selection::Only(resolve(kind, attributes)),
-            (None, Some(excluded)) => Selection::Without(resolve(kind, excluded)),
+            (Some(attributes), None) => Selection::Only(resolve(resource_type, attributes)),
+            (None, Some(excluded)) => Selection::Without(resolve(resource_type, excluded)),
             (None, None) => Selection::Default,
         };
-        Ok(Self { kind, selection })
+        Ok(Self {
+            resource_type: resource_type.clone(),
+            selection,
+        })
     }
 
     /// Whether the request itself named attributes to return.
@@ -58,12 +67,12 @@ impl Projection {
 
     /// Whether any part of the attribute of this name is wanted, so that what is not need not be read.
     pub fn wants(&self, name: &str) -> bool {
-        AttributePath::resolve(self.kind, name).is_ok_and(|path| self.wants_path(&path))
+        AttributePath::resolve(&self.resource_type, name).is_ok_and(|path| self.wants_path(&path))
     }
 
     fn wants_path(&self, path: &AttributePath) -> bool {
-        let name = path.sub_attribute.map(|sub_attribute| sub_attribute.name);
-        match self.shown(path.schema, path.attribute) {
+        let name = path.part_name();
+        match self.shown(&path.schema, &path.attribute) {
             Shown::Nothing => false,
             Shown::Whole => true,
             Shown::Only(names) => name.is_none_or(|name| names.contains(&name)),
@@ -73,41 +82,50 @@ impl Projection {
 
     /// The answer's JSON: the wanted attributes, and `schemas` of what is left.
     pub fn apply(&self, resource: Resource) -> Value {
-        let Resource { kind, mut attributes } = resource;
-        let mut shown = Resource::new(kind);
-        for attribute in COMMON.iter().chain(kind.schema().attributes) {
-            let value = attributes.remove(attribute.name);
-            let value = value.and_then(|value| self.shown(kind.schema(), attribute).cut(value));
-            shown.set(&AttributePath::whole(kind.schema(), attribute), value);
+        let Resource {
+            resource_type,
+            mut attributes,
+        } = resource;
+        let mut shown = Resource::new(&resource_type);
+        let core = &resource_type.schema;
+        for attribute in COMMON.iter().chain(&core.attributes) {
+            let value = attributes.remove(&attribute.name);
+            let value = value.and_then(|value| self.shown(core, attribute).cut(value));
+            shown.set(&AttributePath::whole(core, attribute), value);
         }
-        for schema in kind.extensions() {
-            let Some(Value::Object(mut extension)) = attributes.remove(schema.id) else {
+        for schema in &resource_type.extensions {
+            let Some(Value::Object(mut extension)) = attributes.remove(&schema.id) else {
                 continue;
             };
-            for attribute in schema.attributes {
-                let value = extension.remove(attribute.name);
+            for attribute in &schema.attributes {
+                let value = extension.remove(&attribute.name);
                 let value = value.and_then(|value| self.shown(schema, attribute).cut(value));
                 shown.set(&AttributePath::whole(schema, attribute), value);
             }
         }
-        let schemas = shown.schemas();
-        shown.attributes.insert("schemas".to_owned(), schemas.into());
+        let schemas = shown.schemas().into();
+        shown.attributes.insert("schemas".to_owned(), schemas);
         Value::Object(shown.attributes)
     }
 
-    fn shown(&self, schema: &'static Schema, attribute: &'static Attribute) -> Shown {
-        let whole = Named::Attribute(AttributePath::whole(schema, attribute));
-        let is_named = |names: &[Named]| names.contains(&whole) || names.contains(&Named::Schema(schema));
+    fn shown(&self, schema: &Arc<Schema>, attribute: &Arc<Attribute>) -> Shown<'_> {
+        let whole = AttributePath::whole(schema, attribute);
+        let is_named = |names: &[Named]| {
+            names.iter().any(|named| match named {
+                Named::Attribute(path) => *path == whole,
+                Named::Schema(named) => named == schema,
+            })
+        };
         match (attribute.returned, &self.selection) {
             (Returned::Never, _) => Shown::Nothing,
             (Returned::Always, _) | (Returned::Default, Selection::Default) => Shown::Whole,
             (Returned::Default | Returned::Request, Selection::Only(names)) if is_named(names) => Shown::Whole,
-            (Returned::Default | Returned::Request, Selection::Only(names)) => match parts_of(names, whole) {
+            (Returned::Default | Returned::Request, Selection::Only(names)) => match parts_of(names, &whole) {
                 parts if parts.is_empty() => Shown::Nothing,
                 parts => Shown::Only(parts),
             },
             (Returned::Default, Selection::Without(names)) if is_named(names) => Shown::Nothing,
-            (Returned::Default, Selection::Without(names)) => match parts_of(names, whole) {
+            (Returned::Default, Selection::Without(names)) => match parts_of(names, &whole) {
                 parts if parts.is_empty() => Shown::Whole,
                 parts => Shown::Without(parts),
             },
@@ -116,7 +134,7 @@ impl Projection {
     }
 }
 
-impl Shown {
+impl Shown<'_> {
     fn cut(&self, value: Value) -> Option<Value> {
         match self {
             Self::Nothing => None,
@@ -146,35 +164,40 @@ fn keep(value: Value, is_kept: &dyn Fn(&str) -> bool) -> Option<Value> {
 }
 
 /// The sub-attributes of `whole` that are named.
-fn parts_of(names: &[Named], whole: Named) -> Vec<&'static str> {
+fn parts_of<'a>(names: &'a [Named], whole: &AttributePath) -> Vec<&'a str> {
     names
         .iter()
         .filter_map(|named| match named {
-            Named::Attribute(path) if Named::Attribute(path.without_sub_attribute()) == whole => path.sub_attribute,
+            Named::Attribute(path) if path.without_sub_attribute() == *whole => path.part_name(),
             Named::Attribute(_) | Named::Schema(_) => None,
         })
-        .map(|sub_attribute| sub_attribute.name)
         .collect()
 }
 
-fn resolve(kind: ResourceKind, names: &str) -> Vec<Named> {
+fn resolve(resource_type: &ResourceType, names: &str) -> Vec<Named> {
     names
         .split(',')
-        .filter_map(|name| Named::resolve(kind, name.trim()).ok())
+        .filter_map(|name| Named::resolve(resource_type, name.trim()).ok())
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::Projection;
     use crate::scim::error::ScimError;
     use crate::scim::resource::Resource;
-    use crate::scim::schema::ResourceKind;
+    use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
 
     const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
     const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+    fn users() -> &'static Arc<ResourceType> {
+        ResourceTypes::standard().get(ResourceKind::User)
+    }
 
     fn user() -> Resource {
         let Value::Object(attributes) = json!({
@@ -186,7 +209,7 @@ mod tests {
             unreachable!()
         };
         Resource {
-            kind: ResourceKind::User,
+            resource_type: users().clone(),
             attributes,
         }
     }
@@ -232,7 +255,7 @@ mod tests {
                        "emails": [{"value": "a@b"}, {"value": "c@d"}]}),
             ),
         ] {
-            let projection = Projection::parse(ResourceKind::User, attributes, excluded).unwrap();
+            let projection = Projection::parse(users(), attributes, excluded).unwrap();
             assert_eq!(projection.apply(user()), expected, "{attributes:?} {excluded:?}");
         }
     }
@@ -240,7 +263,7 @@ mod tests {
     #[test]
     fn both_parameters_together_are_refused() {
         assert_eq!(
-            Projection::parse(ResourceKind::User, Some("id"), Some("name")),
+            Projection::parse(users(), Some("id"), Some("name")),
             Err(ScimError::invalid_value(
                 "attributes and excludedAttributes exclude each other; send one of them."
             ))
@@ -250,7 +273,7 @@ mod tests {
     #[test]
     fn what_is_not_wanted_need_not_be_read() {
         let groups = |attributes, excluded| {
-            Projection::parse(ResourceKind::User, attributes, excluded)
+            Projection::parse(users(), attributes, excluded)
                 .unwrap()
                 .wants("groups")
         };
@@ -260,7 +283,12 @@ mod tests {
         assert!(!groups(None, Some("groups")));
         assert!(groups(None, Some("groups.display")));
 
-        let members = Projection::parse(ResourceKind::Group, None, Some("members")).unwrap();
+        let members = Projection::parse(
+            ResourceTypes::standard().get(ResourceKind::Group),
+            None,
+            Some("members"),
+        )
+        .unwrap();
         assert!(!members.wants("members"));
         assert!(members.wants("displayName"));
         assert!(members.wants("id"));

@@ -1,12 +1,14 @@
 //! A resource: an attribute tree whose names and types are the schema's.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::attribute_path::{AttributePath, Named};
 use super::error::ScimError;
-use super::schema::{GROUP, Mutability, ResourceKind, Schema};
+use super::schema::{GROUP, Mutability, ResourceKind, ResourceType, Schema};
 use super::value::{Reading, duplicate, read, required, wrong_type};
 
 /// A user or a group as SCIM shows it.
@@ -15,17 +17,17 @@ use super::value::{Reading, duplicate, read, required, wrong_type};
 /// no empty arrays or objects. `schemas` is never among the attributes: it follows from what is there.
 #[derive(Clone, PartialEq)]
 pub struct Resource {
-    /// Which kind of resource.
-    pub kind: ResourceKind,
+    /// Which kind of resource, and with which schemas.
+    pub resource_type: Arc<ResourceType>,
     /// The attributes by their canonical names.
     pub attributes: Map<String, Value>,
 }
 
 impl Resource {
     /// A resource without attributes.
-    pub fn new(kind: ResourceKind) -> Self {
+    pub fn new(resource_type: &Arc<ResourceType>) -> Self {
         Self {
-            kind,
+            resource_type: resource_type.clone(),
             attributes: Map::new(),
         }
     }
@@ -38,21 +40,21 @@ impl Resource {
     /// # Errors
     /// 400 `invalidSyntax` for what is no JSON object or holds an attribute twice, 400 `invalidValue` for a value of the
     /// wrong type, and for a missing required attribute.
-    pub fn parse(kind: ResourceKind, body: Value) -> Result<Self, ScimError> {
+    pub fn parse(resource_type: &Arc<ResourceType>, body: Value) -> Result<Self, ScimError> {
         let Value::Object(members) = body else {
             return Err(ScimError::invalid_syntax(format!(
                 "The body of a {} must be a JSON object.",
-                kind.name()
+                resource_type.kind.name()
             )));
         };
         let mut reader = BodyReader {
-            resource: Self::new(kind),
-            seen: Vec::new(),
+            resource: Self::new(resource_type),
+            seen: HashSet::new(),
         };
         let mut bare = Vec::new();
         for (name, value) in members {
-            match Named::resolve(kind, &name) {
-                Ok(Named::Schema(schema)) => reader.read_extension(schema, value)?,
+            match Named::resolve(resource_type, &name) {
+                Ok(Named::Schema(schema)) => reader.read_extension(&schema, value)?,
                 Ok(Named::Attribute(path)) if path.sub_attribute.is_some() => {}
                 Ok(Named::Attribute(path)) if path.is_extension() && !name.contains(':') => bare.push((path, value)),
                 Ok(Named::Attribute(path)) => reader.read_attribute(path, value)?,
@@ -71,19 +73,19 @@ impl Resource {
     /// The value of an attribute, or of a sub-attribute of a single-valued attribute.
     pub fn get(&self, path: &AttributePath) -> Option<&Value> {
         let attributes = match path.is_extension() {
-            true => self.attributes.get(path.schema.id)?.as_object()?,
+            true => self.attributes.get(&path.schema.id)?.as_object()?,
             false => &self.attributes,
         };
-        let value = attributes.get(path.attribute.name)?;
-        match path.sub_attribute {
-            Some(sub_attribute) => value.get(sub_attribute.name),
+        let value = attributes.get(&path.attribute.name)?;
+        match path.part_name() {
+            Some(name) => value.get(name),
             None => Some(value),
         }
     }
 
     /// Sets a whole attribute, or takes it away.
     pub fn set(&mut self, path: &AttributePath, value: Option<Value>) {
-        let name = path.attribute.name;
+        let name = path.attribute.name.as_str();
         if !path.is_extension() {
             match value {
                 Some(value) => self.attributes.insert(name.to_owned(), value),
@@ -91,7 +93,7 @@ impl Resource {
             };
             return;
         }
-        let id = path.schema.id;
+        let id = path.schema.id.as_str();
         let mut extension = match self.attributes.remove(id) {
             Some(Value::Object(extension)) => extension,
             Some(_) | None => Map::new(),
@@ -108,17 +110,19 @@ impl Resource {
     /// Takes a whole attribute out.
     pub(super) fn take(&mut self, path: &AttributePath) -> Option<Value> {
         let attributes = match path.is_extension() {
-            true => self.attributes.get_mut(path.schema.id)?.as_object_mut()?,
+            true => self.attributes.get_mut(&path.schema.id)?.as_object_mut()?,
             false => &mut self.attributes,
         };
-        attributes.remove(path.attribute.name)
+        attributes.remove(&path.attribute.name)
     }
 
     /// The schemas whose attributes the resource has: the core one, and each extension that is there.
-    pub fn schemas(&self) -> Vec<&'static str> {
-        let extensions = self.kind.extensions().iter().map(|schema| schema.id);
+    pub fn schemas(&self) -> Vec<&str> {
+        let extensions = self.resource_type.extensions.iter().map(|schema| schema.id.as_str());
         let present = extensions.filter(|id| self.attributes.contains_key(*id));
-        std::iter::once(self.kind.schema().id).chain(present).collect()
+        std::iter::once(self.resource_type.schema.id.as_str())
+            .chain(present)
+            .collect()
     }
 }
 
@@ -127,7 +131,7 @@ impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.attributes.keys().collect();
         f.debug_struct("Resource")
-            .field("kind", &self.kind)
+            .field("kind", &self.resource_type.kind)
             .field("attributes", &names)
             .finish()
     }
@@ -135,11 +139,11 @@ impl fmt::Debug for Resource {
 
 struct BodyReader {
     resource: Resource,
-    seen: Vec<AttributePath>,
+    seen: HashSet<AttributePath>,
 }
 
 impl BodyReader {
-    fn read_extension(&mut self, schema: &'static Schema, value: Value) -> Result<(), ScimError> {
+    fn read_extension(&mut self, schema: &Arc<Schema>, value: Value) -> Result<(), ScimError> {
         let is_read_only = schema
             .attributes
             .iter()
@@ -168,20 +172,20 @@ impl BodyReader {
             return Ok(());
         }
         if self.seen.contains(&path) {
-            return Err(duplicate(path));
+            return Err(duplicate(&path));
         }
-        self.seen.push(path);
-        let value = read(path, value, Reading::Body)?;
+        let value = read(&path, value, Reading::Body)?;
         if path.attribute.mutability != Mutability::WriteOnly {
             self.resource.set(&path, value);
         }
+        self.seen.insert(path);
         Ok(())
     }
 
     fn finish(self) -> Result<Resource, ScimError> {
-        let attributes = self.resource.kind.schema().attributes;
+        let attributes = &self.resource.resource_type.schema.attributes;
         for attribute in attributes.iter().filter(|attribute| attribute.required) {
-            let is_blank = match self.resource.attributes.get(attribute.name) {
+            let is_blank = match self.resource.attributes.get(&attribute.name) {
                 Some(value) => value.as_str().is_some_and(|text| text.trim().is_empty()),
                 None => true,
             };
@@ -189,7 +193,7 @@ impl BodyReader {
                 return Err(required(attribute));
             }
         }
-        if self.resource.kind == ResourceKind::Group {
+        if self.resource.resource_type.kind == ResourceKind::Group {
             check_members(&self.resource)?;
         }
         Ok(self.resource)
@@ -207,14 +211,14 @@ fn check_members(group: &Resource) -> Result<(), ScimError> {
     };
     members
         .iter()
-        .try_for_each(|member| member_id(path, member).map(|_| ()))
+        .try_for_each(|member| member_id(&path, member).map(|_| ()))
 }
 
 /// The id of the user that an element of `members` names.
 ///
 /// # Errors
 /// 400 `invalidValue` if there is no id, or if the element says that it is a group.
-pub(super) fn member_id(path: AttributePath, member: &Value) -> Result<&str, ScimError> {
+pub(super) fn member_id<'a>(path: &AttributePath, member: &'a Value) -> Result<&'a str, ScimError> {
     let text = |name: &str| member.get(name).and_then(Value::as_str);
     let id = text("value").filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| wrong_type(path, "a list of objects, each with the member's id as its value"))?;
@@ -232,12 +236,12 @@ mod tests {
 
     use super::Resource;
     use crate::scim::error::{ScimError, ScimType};
-    use crate::scim::schema::ResourceKind;
+    use crate::scim::schema::{ResourceKind, ResourceTypes};
 
     const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
     fn parsed(kind: ResourceKind, body: Value) -> Result<Value, ScimError> {
-        Resource::parse(kind, body).map(|resource| Value::Object(resource.attributes))
+        Resource::parse(ResourceTypes::standard().get(kind), body).map(|resource| Value::Object(resource.attributes))
     }
 
     #[test]
@@ -378,7 +382,8 @@ mod tests {
 
     #[test]
     fn debug_output_shows_names_and_no_values() {
-        let resource = Resource::parse(ResourceKind::User, json!({"userName": "ada@example.com"})).unwrap();
+        let users = ResourceTypes::standard().get(ResourceKind::User);
+        let resource = Resource::parse(users, json!({"userName": "ada@example.com"})).unwrap();
         assert_eq!(
             format!("{resource:?}"),
             "Resource { kind: User, attributes: [\"userName\"] }"

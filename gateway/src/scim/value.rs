@@ -19,7 +19,7 @@ pub(super) enum Reading {
 }
 
 /// Reads the value of the attribute that `path` ends in; `None` if it is unassigned (`null`, `[]`, `{}`).
-pub(super) fn read(path: AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
+pub(super) fn read(path: &AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
     if path.sub_attribute.is_none() && path.attribute.multi_valued {
         return read_list(path, value, reading);
     }
@@ -28,11 +28,11 @@ pub(super) fn read(path: AttributePath, value: Value, reading: Reading) -> Resul
 }
 
 /// Reads one element of a multi-valued attribute; `None` for `null`.
-pub(super) fn read_element(path: AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
+pub(super) fn read_element(path: &AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
     read_single(path, value, reading)
 }
 
-fn read_list(path: AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
+fn read_list(path: &AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
     let items = match value {
         Value::Null => return Ok(None),
         Value::Array(items) => items,
@@ -54,7 +54,7 @@ fn read_list(path: AttributePath, value: Value, reading: Reading) -> Result<Opti
 
 /// An element as it is kept, or nothing if what was unassigned leaves nothing of it. Members stay whatever they are:
 /// one without an id is an error, which [`super::resource::member_id`] reports.
-fn without_nulls(path: AttributePath, mut element: Map<String, Value>) -> Option<Map<String, Value>> {
+fn without_nulls(path: &AttributePath, mut element: Map<String, Value>) -> Option<Map<String, Value>> {
     let count = element.len();
     element.retain(|_, value| !value.is_null());
     let is_left = if element.len() < count {
@@ -83,7 +83,7 @@ pub(super) fn is_primary(element: &Value) -> bool {
     element.get("primary") == Some(&Value::Bool(true))
 }
 
-fn read_single(path: AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
+fn read_single(path: &AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
     let is_unassigned = value.is_null() || (reading == Reading::Patch && value == "");
     if is_unassigned {
         return Ok(None);
@@ -106,7 +106,7 @@ fn read_single(path: AttributePath, value: Value, reading: Reading) -> Result<Op
     }
 }
 
-fn read_text(path: AttributePath, value: Value, expected: &str) -> Result<Value, ScimError> {
+fn read_text(path: &AttributePath, value: Value, expected: &str) -> Result<Value, ScimError> {
     match &value {
         Value::String(text) if text.contains('\0') => Err(ScimError::invalid_value(format!(
             "{path} holds the character U+0000, which is not allowed; take it out."
@@ -119,7 +119,7 @@ fn read_text(path: AttributePath, value: Value, expected: &str) -> Result<Value,
 }
 
 /// A JSON boolean, or the words that Entra sends without its compliance flag: `"True"`, `"False"` (fixture 050).
-fn read_boolean(path: AttributePath, value: &Value) -> Result<Value, ScimError> {
+fn read_boolean(path: &AttributePath, value: &Value) -> Result<Value, ScimError> {
     let flag = value.as_bool().or_else(|| value.as_str().and_then(boolean_from_text));
     flag.map(Value::Bool)
         .ok_or_else(|| wrong_type(path, "a JSON boolean, true or false"))
@@ -142,7 +142,7 @@ pub(super) fn parse_time(text: &str) -> Option<OffsetDateTime> {
     parse(text).or_else(|| parse(&format!("{text}Z")))
 }
 
-fn read_complex(path: AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
+fn read_complex(path: &AttributePath, value: Value, reading: Reading) -> Result<Option<Value>, ScimError> {
     let Value::Object(members) = reference_as_object(path, value)? else {
         return Err(wrong_type(path, "a JSON object"));
     };
@@ -151,7 +151,7 @@ fn read_complex(path: AttributePath, value: Value, reading: Reading) -> Result<O
 
 /// Entra sends a manager as bare text, and as an array with one reference (fixtures 060 and 061). Both become the
 /// object that the schema asks for; anything else stays what it is.
-fn reference_as_object(path: AttributePath, value: Value) -> Result<Value, ScimError> {
+fn reference_as_object(path: &AttributePath, value: Value) -> Result<Value, ScimError> {
     if path.attribute.multi_valued || path.attribute.sub_attribute("value").is_none() {
         return Ok(value);
     }
@@ -169,23 +169,24 @@ fn reference_as_object(path: AttributePath, value: Value) -> Result<Value, ScimE
 
 /// The sub-attributes that a client may write; what is unknown or made by the server is left out.
 fn read_parts(
-    path: AttributePath,
+    path: &AttributePath,
     members: Map<String, Value>,
     reading: Reading,
 ) -> Result<Map<String, Value>, ScimError> {
-    let mut seen: Vec<&'static str> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
     let mut parts = Map::new();
     for (name, value) in members {
         let Some(sub_attribute) = path.attribute.sub_attribute(&name).filter(|sub| !sub.is_derived()) else {
             continue;
         };
-        if seen.contains(&sub_attribute.name) {
-            return Err(duplicate(path.with(sub_attribute)));
+        let part = path.with(sub_attribute);
+        if seen.contains(&sub_attribute.name.as_str()) {
+            return Err(duplicate(&part));
         }
-        seen.push(sub_attribute.name);
-        match read_single(path.with(sub_attribute), value, reading)? {
-            Some(value) => parts.insert(sub_attribute.name.to_owned(), value),
-            None if reading == Reading::Patch => parts.insert(sub_attribute.name.to_owned(), Value::Null),
+        seen.push(&sub_attribute.name);
+        match read_single(&part, value, reading)? {
+            Some(value) => parts.insert(sub_attribute.name.clone(), value),
+            None if reading == Reading::Patch => parts.insert(sub_attribute.name.clone(), Value::Null),
             None => None,
         };
     }
@@ -193,7 +194,7 @@ fn read_parts(
 }
 
 /// The same attribute twice in one object, in two spellings.
-pub(super) fn duplicate(path: AttributePath) -> ScimError {
+pub(super) fn duplicate(path: &AttributePath) -> ScimError {
     ScimError::invalid_syntax(format!(
         "{path} stands more than once in one JSON object; send it once."
     ))
@@ -207,6 +208,6 @@ pub(super) fn required(attribute: &Attribute) -> ScimError {
     ))
 }
 
-pub(super) fn wrong_type(path: AttributePath, expected: &str) -> ScimError {
+pub(super) fn wrong_type(path: &AttributePath, expected: &str) -> ScimError {
     ScimError::invalid_value(format!("{path} must be {expected}."))
 }

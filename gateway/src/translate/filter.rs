@@ -1,6 +1,8 @@
 //! Filters and orders: SCIM's attributes as the directory's field paths. Some attributes follow from others (`meta`,
 //! `$ref`, `active`); what no field answers is 400 `invalidFilter`.
 
+use std::sync::Arc;
+
 use directory_proto::client::{MAX_FILTER_DEPTH, MAX_FILTER_NODES};
 use directory_proto::v1;
 use directory_proto::v1::comparison::{self, Operator};
@@ -11,13 +13,13 @@ use super::{ActiveView, field, id_of_reference, snake_case, timestamp, version::
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{CompareOp, Filter, Literal, evaluate_element, satisfies};
-use crate::scim::schema::{ENTERPRISE_USER, Kind, ResourceKind, Schema};
+use crate::scim::schema::{ENTERPRISE_USER, Kind, ResourceType, Schema};
 
 /// Translates filters and orders on one kind of resource for one caller.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Translator {
-    /// The kind.
-    pub kind: ResourceKind,
+    /// The kind, and the schemas of the caller's tenant.
+    pub resource_type: Arc<ResourceType>,
     /// What `active` means to the caller.
     pub view: ActiveView,
 }
@@ -45,13 +47,13 @@ impl Translator {
     ///
     /// # Errors
     /// 400 `invalidFilter` if it asks what the directory does not keep, or more than the directory takes.
-    pub fn filter(self, filter: &Filter) -> Result<v1::Filter, ScimError> {
+    pub fn filter(&self, filter: &Filter) -> Result<v1::Filter, ScimError> {
         let translated = self.translate(filter)?;
         check_size(&translated)?;
         Ok(translated)
     }
 
-    fn translate(self, filter: &Filter) -> Result<v1::Filter, ScimError> {
+    fn translate(&self, filter: &Filter) -> Result<v1::Filter, ScimError> {
         Ok(match filter {
             Filter::And(filters) => wrap(Expression::And(self.list(filters)?)),
             Filter::Or(filters) => wrap(Expression::Or(self.list(filters)?)),
@@ -62,7 +64,7 @@ impl Translator {
         })
     }
 
-    fn list(self, filters: &[Filter]) -> Result<v1::FilterList, ScimError> {
+    fn list(&self, filters: &[Filter]) -> Result<v1::FilterList, ScimError> {
         let filters = filters
             .iter()
             .map(|filter| self.translate(filter))
@@ -70,9 +72,9 @@ impl Translator {
         Ok(v1::FilterList { filters })
     }
 
-    fn present(self, path: &AttributePath) -> Result<v1::Filter, ScimError> {
+    fn present(&self, path: &AttributePath) -> Result<v1::Filter, ScimError> {
         if path.attribute.multi_valued {
-            return Ok(match path.attribute.name {
+            return Ok(match path.attribute.name.as_str() {
                 "schemas" => always(EVERY_RESOURCE),
                 "blockReasons" => present("blocks"),
                 name => present(&field(name)),
@@ -80,12 +82,7 @@ impl Translator {
         }
         if path.target().kind == Kind::Complex && path.attribute.name != "manager" && path.attribute.name != "meta" {
             let parts = path.attribute.sub_attributes.iter();
-            let parts = parts.map(|part| {
-                self.present(&AttributePath {
-                    sub_attribute: Some(part),
-                    ..*path
-                })
-            });
+            let parts = parts.map(|part| self.present(&path.with(part)));
             return Ok(wrap(Expression::Or(v1::FilterList {
                 filters: parts.collect::<Result<_, _>>()?,
             })));
@@ -96,11 +93,11 @@ impl Translator {
         })
     }
 
-    fn element(self, attribute: &AttributePath, filter: &Filter) -> Result<v1::Filter, ScimError> {
+    fn element(&self, attribute: &AttributePath, filter: &Filter) -> Result<v1::Filter, ScimError> {
         if attribute.attribute.name == "schemas" {
             return self.schemas(filter);
         }
-        let (list, inner) = match attribute.attribute.name {
+        let (list, inner) = match attribute.attribute.name.as_str() {
             "blockReasons" => ("blocks".to_owned(), in_element(filter, &block_answer)?),
             "groups" => (
                 "groups".to_owned(),
@@ -122,9 +119,9 @@ impl Translator {
     }
 
     /// `schemas` follows from what a resource has: a filter on it selects schemas, and they select resources.
-    fn schemas(self, filter: &Filter) -> Result<v1::Filter, ScimError> {
-        let schemas = std::iter::once(self.kind.schema()).chain(self.kind.extensions().iter().copied());
-        let selected = schemas.filter(|schema| evaluate_element(filter, &Value::from(schema.id)));
+    fn schemas(&self, filter: &Filter) -> Result<v1::Filter, ScimError> {
+        let schemas = self.resource_type.schemas();
+        let selected = schemas.filter(|schema| evaluate_element(filter, &Value::from(schema.id.as_str())));
         let filters = selected.map(|schema| self.has(schema)).collect::<Result<Vec<_>, _>>()?;
         if filters.is_empty() {
             return Ok(negated(always(EVERY_RESOURCE)));
@@ -133,40 +130,35 @@ impl Translator {
     }
 
     /// Only the enterprise extension can be absent.
-    fn has(self, schema: &'static Schema) -> Result<v1::Filter, ScimError> {
+    fn has(&self, schema: &Arc<Schema>) -> Result<v1::Filter, ScimError> {
         if schema.id != ENTERPRISE_USER.id {
             return Ok(always(EVERY_RESOURCE));
         }
-        let parts = schema.attributes.iter().map(|attribute| {
-            self.present(&AttributePath {
-                schema,
-                attribute,
-                sub_attribute: None,
-            })
-        });
+        let parts = schema.attributes.iter();
+        let parts = parts.map(|attribute| self.present(&AttributePath::whole(schema, attribute)));
         Ok(wrap(Expression::Or(v1::FilterList {
             filters: parts.collect::<Result<_, _>>()?,
         })))
     }
 
     /// What answers a question about a single-valued attribute.
-    fn answer(self, path: &AttributePath) -> Result<Answer, ScimError> {
-        let part = path.sub_attribute.map(|part| part.name);
+    fn answer(&self, path: &AttributePath) -> Result<Answer, ScimError> {
+        let part = path.part_name();
         if path.schema.id == ENTERPRISE_USER.id {
-            return match (path.attribute.name, part) {
+            return match (path.attribute.name.as_str(), part) {
                 ("manager", None | Some("value")) => Ok(Answer::Field("enterprise.manager".to_owned())),
                 ("manager", Some("$ref")) => Ok(Answer::IdInUrl("enterprise.manager".to_owned())),
                 ("manager", Some(part)) => Ok(Answer::Field(format!("enterprise.manager.{}", snake_case(part)))),
                 (name, _) => Ok(Answer::Field(format!("enterprise.{}", snake_case(name)))),
             };
         }
-        Ok(match (path.attribute.name, part) {
+        Ok(match (path.attribute.name.as_str(), part) {
             ("active", _) => match self.view {
                 ActiveView::SourceWord => Answer::Field(field("active")),
                 ActiveView::InEffect => Answer::Opposite("blocked".to_owned()),
             },
             ("password", _) => return Err(not_kept(path)),
-            ("meta", Some("resourceType")) => Answer::Constant(self.kind.name()),
+            ("meta", Some("resourceType")) => Answer::Constant(self.resource_type.kind.name()),
             ("meta", Some("created")) => Answer::Field("create_time".to_owned()),
             ("meta", Some("lastModified")) => Answer::Field("update_time".to_owned()),
             ("meta", Some("location")) => Answer::IdInUrl("id".to_owned()),
@@ -181,7 +173,7 @@ impl Translator {
     ///
     /// # Errors
     /// 400 `invalidValue` for an attribute that does not exist or gives no order, or an order that is none.
-    pub fn order(self, sort_by: Option<&str>, sort_order: Option<&str>) -> Result<Option<v1::Order>, ScimError> {
+    pub fn order(&self, sort_by: Option<&str>, sort_order: Option<&str>) -> Result<Option<v1::Order>, ScimError> {
         let descending = match sort_order.map(str::to_ascii_lowercase).as_deref() {
             None | Some("ascending" | "") => false,
             Some("descending") => true,
@@ -191,11 +183,11 @@ impl Translator {
             return Ok(None);
         };
         let wrong = || ScimError::invalid_value("sortBy must name an attribute that resources can be sorted by.");
-        let path = AttributePath::resolve(self.kind, sort_by).map_err(|_| wrong())?;
-        let part = path.sub_attribute.map(|part| part.name);
+        let path = AttributePath::resolve(&self.resource_type, sort_by).map_err(|_| wrong())?;
+        let part = path.part_name();
         if path.attribute.multi_valued {
             let is_sortable = path.attribute.kind == Kind::Complex && matches!(part, None | Some("value"));
-            let attribute = field(path.attribute.name);
+            let attribute = field(&path.attribute.name);
             return if is_sortable {
                 Ok(Some(v1::Order { attribute, descending }))
             } else {
@@ -276,8 +268,8 @@ fn size(filter: &v1::Filter) -> (usize, usize) {
     (nodes + 1, depth + 1)
 }
 
-fn part_name(path: &AttributePath) -> &'static str {
-    path.sub_attribute.map_or("value", |part| part.name)
+fn part_name(path: &AttributePath) -> &str {
+    path.part_name().unwrap_or("value")
 }
 
 fn reference_answer(path: &AttributePath, kind: &'static str) -> Result<Answer, ScimError> {
@@ -400,27 +392,27 @@ fn not_kept(path: &AttributePath) -> ScimError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::scim::error::ScimType;
     use crate::scim::filter::parse;
-    use crate::scim::schema::{Attribute, COMMON, Schema};
+    use crate::scim::schema::{Attribute, COMMON, ResourceKind, ResourceTypes};
 
-    const SOURCE: Translator = Translator {
-        kind: ResourceKind::User,
-        view: ActiveView::SourceWord,
-    };
-    const READER: Translator = Translator {
-        kind: ResourceKind::User,
-        view: ActiveView::InEffect,
-    };
-    const GROUPS: Translator = Translator {
-        kind: ResourceKind::Group,
-        view: ActiveView::SourceWord,
-    };
+    static SOURCE: LazyLock<Translator> = LazyLock::new(|| translator(ResourceKind::User, ActiveView::SourceWord));
+    static READER: LazyLock<Translator> = LazyLock::new(|| translator(ResourceKind::User, ActiveView::InEffect));
+    static GROUPS: LazyLock<Translator> = LazyLock::new(|| translator(ResourceKind::Group, ActiveView::SourceWord));
 
-    fn translated(translator: Translator, text: &str) -> Result<String, ScimError> {
+    fn translator(kind: ResourceKind, view: ActiveView) -> Translator {
+        Translator {
+            resource_type: ResourceTypes::standard().get(kind).clone(),
+            view,
+        }
+    }
+
+    fn translated(translator: &Translator, text: &str) -> Result<String, ScimError> {
         translator
-            .filter(&parse(translator.kind, text)?)
+            .filter(&parse(&translator.resource_type, text)?)
             .map(|filter| show(&filter))
     }
 
@@ -458,21 +450,21 @@ mod tests {
     #[test]
     fn what_entra_asks_is_asked_of_the_directory() {
         for (translator, scim, directory) in [
-            (SOURCE, "userName eq \"a\"", "user_name EQUAL a"),
-            (SOURCE, "externalId eq \"a\"", "external_id EQUAL a"),
+            (&*SOURCE, "userName eq \"a\"", "user_name EQUAL a"),
+            (&*SOURCE, "externalId eq \"a\"", "external_id EQUAL a"),
             (
-                SOURCE,
+                &*SOURCE,
                 "emails[type eq \"work\"].value eq \"a\"",
                 "emails[(type EQUAL work & value EQUAL a)]",
             ),
             (
-                SOURCE,
+                &*SOURCE,
                 "id eq \"u\" and manager eq \"m\"",
                 "(id EQUAL u & enterprise.manager EQUAL m)",
             ),
-            (GROUPS, "displayName eq \"a\"", "display_name EQUAL a"),
+            (&*GROUPS, "displayName eq \"a\"", "display_name EQUAL a"),
             (
-                GROUPS,
+                &*GROUPS,
                 "id eq \"g\" and members eq \"u\"",
                 "(id EQUAL g & members[value EQUAL u])",
             ),
@@ -484,33 +476,33 @@ mod tests {
     #[test]
     fn what_follows_from_other_fields_is_asked_of_them() {
         for (translator, scim, directory) in [
-            (SOURCE, "active eq false", "source_active EQUAL false"),
-            (READER, "active eq false", "blocked EQUAL true"),
-            (READER, "active pr", "id?"),
-            (SOURCE, "blocked eq true", "blocked EQUAL true"),
+            (&*SOURCE, "active eq false", "source_active EQUAL false"),
+            (&*READER, "active eq false", "blocked EQUAL true"),
+            (&*READER, "active pr", "id?"),
+            (&*SOURCE, "blocked eq true", "blocked EQUAL true"),
             (
-                SOURCE,
+                &*SOURCE,
                 "blockReasons eq \"GROUP_DELETED\"",
                 "blocks[reason EQUAL GROUP_DELETED]",
             ),
-            (SOURCE, "meta.resourceType eq \"User\"", "id?"),
-            (SOURCE, "meta.resourceType ne \"User\"", "!id?"),
+            (&*SOURCE, "meta.resourceType eq \"User\"", "id?"),
+            (&*SOURCE, "meta.resourceType ne \"User\"", "!id?"),
             (
-                SOURCE,
+                &*SOURCE,
                 "meta.lastModified gt \"1970-01-01T00:01:00Z\"",
                 "update_time GREATER 60s",
             ),
-            (SOURCE, "meta.version eq \"W/\\\"7\\\"\"", "version EQUAL 7"),
-            (SOURCE, "meta.location eq \"https://h/scim/v2/Users/u\"", "id EQUAL u"),
+            (&*SOURCE, "meta.version eq \"W/\\\"7\\\"\"", "version EQUAL 7"),
+            (&*SOURCE, "meta.location eq \"https://h/scim/v2/Users/u\"", "id EQUAL u"),
             (
-                SOURCE,
+                &*SOURCE,
                 "groups.$ref eq \"https://h/scim/v2/Groups/g\"",
                 "groups[value EQUAL g]",
             ),
-            (SOURCE, "groups.type eq \"direct\"", "groups[value?]"),
-            (GROUPS, "members.type eq \"Group\"", "members[!value?]"),
-            (SOURCE, "manager pr", "enterprise.manager?"),
-            (SOURCE, "emails pr", "emails?"),
+            (&*SOURCE, "groups.type eq \"direct\"", "groups[value?]"),
+            (&*GROUPS, "members.type eq \"Group\"", "members[!value?]"),
+            (&*SOURCE, "manager pr", "enterprise.manager?"),
+            (&*SOURCE, "emails pr", "emails?"),
         ] {
             assert_eq!(translated(translator, scim).as_deref(), Ok(directory), "{scim}");
         }
@@ -525,17 +517,17 @@ mod tests {
             (any_of("name pr", 142), any_of("name pr", 143), "1000 parts"),
             (any_of("emails eq \"a\"", 200), any_of("name pr", 200), "1000 parts"),
         ] {
-            assert!(translated(SOURCE, &fits).is_ok(), "{fits}");
-            let refused = translated(SOURCE, &too_large).unwrap_err();
+            assert!(translated(&*SOURCE, &fits).is_ok(), "{fits}");
+            let refused = translated(&*SOURCE, &too_large).unwrap_err();
             assert_eq!(refused.scim_type, Some(ScimType::InvalidFilter));
             assert!(refused.detail.contains(bound), "{refused}");
         }
-        assert!(translated(SOURCE, &deep(31, "name pr")).is_ok());
+        assert!(translated(&*SOURCE, &deep(31, "name pr")).is_ok());
     }
 
     #[test]
     fn a_question_about_what_follows_from_others_is_answered_by_them() {
-        let enterprise = translated(SOURCE, "schemas co \"enterprise\"").unwrap();
+        let enterprise = translated(&*SOURCE, "schemas co \"enterprise\"").unwrap();
         assert!(enterprise.contains("enterprise.employee_number?"), "{enterprise}");
         for (question, expected) in [
             ("meta.resourceType sw \"Us\"", "id?"),
@@ -544,12 +536,12 @@ mod tests {
             ("schemas[value co \":core:\" or value co \":status:\"]", "(id? | id?)"),
             ("schemas co \"enterprise\"", &enterprise),
         ] {
-            assert_eq!(translated(SOURCE, question).as_deref(), Ok(expected), "{question}");
+            assert_eq!(translated(&*SOURCE, question).as_deref(), Ok(expected), "{question}");
         }
     }
 
     /// Questions about one attribute of a schema, and about each of its parts.
-    fn questions(schema: &'static Schema, attribute: &'static Attribute) -> Vec<String> {
+    fn questions(schema: &Schema, attribute: &Attribute) -> Vec<String> {
         let prefix = if schema.id == ENTERPRISE_USER.id {
             format!("{}:", schema.id)
         } else {
@@ -575,18 +567,17 @@ mod tests {
     fn every_attribute_of_the_schemas_can_be_asked_about_but_the_password() {
         let mut refused = Vec::new();
         for kind in ResourceKind::ALL {
-            let translator = Translator {
-                kind,
-                view: ActiveView::SourceWord,
-            };
-            let schemas = std::iter::once(kind.schema()).chain(kind.extensions().iter().copied());
+            let translator = translator(kind, ActiveView::SourceWord);
+            let schemas = translator.resource_type.schemas();
             let attributes = schemas.flat_map(|schema| schema.attributes.iter().map(move |one| (schema, one)));
-            let common = COMMON.iter().map(|attribute| (kind.schema(), attribute));
+            let common = COMMON
+                .iter()
+                .map(|attribute| (&translator.resource_type.schema, attribute));
             for question in attributes
                 .chain(common)
                 .flat_map(|(schema, attribute)| questions(schema, attribute))
             {
-                match translated(translator, &question) {
+                match translated(&translator, &question) {
                     Ok(_) => {}
                     Err(error) => {
                         assert_eq!(error.scim_type, Some(ScimType::InvalidFilter), "{question}");
@@ -600,29 +591,29 @@ mod tests {
 
     #[test]
     fn a_list_is_sorted_by_any_single_value_and_by_the_main_value_of_a_list() {
-        let by = |translator: Translator, name: &str, order: Option<&str>| {
+        let by = |translator: &Translator, name: &str, order: Option<&str>| {
             let order = translator.order(Some(name), order).map_err(|error| error.status)?;
             Ok::<_, u16>(order.map(|order| (order.attribute, order.descending)))
         };
         let asc = |attribute: &str| Ok(Some((attribute.to_owned(), false)));
         let desc = |attribute: &str| Ok(Some((attribute.to_owned(), true)));
 
-        assert_eq!(by(SOURCE, "userName", None), asc("user_name"));
+        assert_eq!(by(&*SOURCE, "userName", None), asc("user_name"));
         assert_eq!(
-            by(SOURCE, "name.familyName", Some("DESCENDING")),
+            by(&*SOURCE, "name.familyName", Some("DESCENDING")),
             desc("name.family_name")
         );
-        assert_eq!(by(SOURCE, "emails.value", Some("ascending")), asc("emails"));
-        assert_eq!(by(SOURCE, "meta.created", None), asc("create_time"));
-        assert_eq!(by(READER, "active", None), desc("blocked"));
-        assert_eq!(by(GROUPS, "displayName", None), asc("display_name"));
+        assert_eq!(by(&*SOURCE, "emails.value", Some("ascending")), asc("emails"));
+        assert_eq!(by(&*SOURCE, "meta.created", None), asc("create_time"));
+        assert_eq!(by(&*READER, "active", None), desc("blocked"));
+        assert_eq!(by(&*GROUPS, "displayName", None), asc("display_name"));
         for (name, order) in [
             ("shoeSize", None),
             ("name", None),
             ("emails.type", None),
             ("userName", Some("up")),
         ] {
-            assert_eq!(by(SOURCE, name, order), Err(400), "{name}");
+            assert_eq!(by(&*SOURCE, name, order), Err(400), "{name}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Groups: SCIM resource and `directory.v1.Group`. Members travel apart: as deltas to the directory, as pages from it.
 
+use std::sync::Arc;
+
 use directory_proto::v1;
 use prost_types::FieldMask;
 use serde_json::Value;
@@ -8,10 +10,10 @@ use super::link::BaseUrl;
 use super::{Attributes, elements, meta, resource, text};
 use crate::scim::patch::GroupPatch;
 use crate::scim::resource::Resource;
-use crate::scim::schema::ResourceKind;
+use crate::scim::schema::{ResourceKind, ResourceType};
 
 /// The resource without its members.
-pub fn to_scim(group: v1::Group, base: &BaseUrl) -> Resource {
+pub fn to_scim(group: v1::Group, resource_type: &Arc<ResourceType>, base: &BaseUrl) -> Resource {
     let v1::Group {
         id,
         version,
@@ -27,11 +29,11 @@ pub fn to_scim(group: v1::Group, base: &BaseUrl) -> Resource {
     group.0.insert("meta".to_owned(), meta);
     group.text("displayName", Some(display_name));
     group.text("externalId", external_id);
-    resource(ResourceKind::Group, group)
+    resource(resource_type, group)
 }
 
 /// A piece of a group: nothing but some of its members.
-pub fn members_to_scim(members: Vec<v1::Member>, base: &BaseUrl) -> Resource {
+pub fn members_to_scim(members: Vec<v1::Member>, resource_type: &Arc<ResourceType>, base: &BaseUrl) -> Resource {
     let mut group = Attributes::default();
     let member = |v1::Member { user_id }| {
         let mut member = Attributes::default();
@@ -41,7 +43,7 @@ pub fn members_to_scim(members: Vec<v1::Member>, base: &BaseUrl) -> Resource {
         Value::Object(member.0)
     };
     group.list("members", members.into_iter().map(member).collect());
-    resource(ResourceKind::Group, group)
+    resource(resource_type, group)
 }
 
 /// The message for a resource that a client sent, and the ids of its members: parsing saw to it that each has one.
@@ -120,13 +122,18 @@ mod tests {
 
     use super::*;
     use crate::scim::patch::MembersPatch;
+    use crate::scim::schema::ResourceTypes;
+
+    fn groups() -> &'static Arc<ResourceType> {
+        ResourceTypes::standard().get(ResourceKind::Group)
+    }
 
     fn group(value: Value) -> Resource {
         let Value::Object(attributes) = value else {
             unreachable!()
         };
         Resource {
-            kind: ResourceKind::Group,
+            resource_type: groups().clone(),
             attributes,
         }
     }
@@ -152,6 +159,7 @@ mod tests {
             vec![v1::Member {
                 user_id: "a".to_owned(),
             }],
+            groups(),
             &base,
         );
         assert_eq!(

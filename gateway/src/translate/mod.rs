@@ -9,6 +9,8 @@ pub mod status;
 pub mod user;
 pub mod version;
 
+use std::sync::Arc;
+
 use directory_proto::v1;
 use prost_types::Timestamp;
 use serde_json::{Map, Value};
@@ -16,7 +18,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::scim::resource::Resource;
-use crate::scim::schema::ResourceKind;
+use crate::scim::schema::{ResourceKind, ResourceType};
 use crate::translate::version::etag;
 
 /// What SCIM's `active` means to a caller (both are in the directory, see the status extension).
@@ -200,9 +202,9 @@ fn elements<'a>(parent: &'a Map<String, Value>, name: &str) -> impl Iterator<Ite
         .filter_map(Value::as_object)
 }
 
-fn resource(kind: ResourceKind, attributes: Attributes) -> Resource {
+fn resource(resource_type: &Arc<ResourceType>, attributes: Attributes) -> Resource {
     Resource {
-        kind,
+        resource_type: resource_type.clone(),
         attributes: attributes.0,
     }
 }

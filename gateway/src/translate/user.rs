@@ -1,6 +1,7 @@
 //! Users: SCIM resource and `directory.v1.User`, attribute by attribute, and the masks of both.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use directory_proto::v1;
 use directory_proto::v1::block::Reason;
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::resource::Resource;
-use crate::scim::schema::{ENTERPRISE_USER, Mutability, ResourceKind, STATUS};
+use crate::scim::schema::{ENTERPRISE_USER, Mutability, ResourceKind, ResourceType, STATUS};
 
 /// Every field that a source may write, except `source_active`, which only counts where a request named it.
 const WRITABLE: [&str; 20] = [
@@ -74,16 +75,16 @@ fn masked(path: &AttributePath) -> Option<String> {
         Mutability::ReadWrite | Mutability::Immutable => {}
     }
     if path.schema.id == ENTERPRISE_USER.id {
-        return Some(format!("enterprise.{}", snake_case(path.attribute.name)));
+        return Some(format!("enterprise.{}", snake_case(&path.attribute.name)));
     }
-    Some(match (path.attribute.name, path.sub_attribute) {
-        ("name", Some(part)) => format!("name.{}", snake_case(part.name)),
+    Some(match (path.attribute.name.as_str(), path.part_name()) {
+        ("name", Some(part)) => format!("name.{}", snake_case(part)),
         (name, _) => field(name),
     })
 }
 
 /// The resource that a caller sees.
-pub fn to_scim(user: v1::User, view: ActiveView, base: &BaseUrl) -> Resource {
+pub fn to_scim(user: v1::User, resource_type: &Arc<ResourceType>, view: ActiveView, base: &BaseUrl) -> Resource {
     let v1::User {
         id,
         version,
@@ -152,13 +153,13 @@ pub fn to_scim(user: v1::User, view: ActiveView, base: &BaseUrl) -> Resource {
         groups.into_iter().map(|group| group_to_scim(group, base)).collect(),
     );
     user.object(
-        ENTERPRISE_USER.id,
+        &ENTERPRISE_USER.id,
         enterprise
             .map(|work| enterprise_to_scim(work, base))
             .unwrap_or_default(),
     );
-    user.object(STATUS.id, status_to_scim(blocked, &blocks));
-    resource(ResourceKind::User, user)
+    user.object(&STATUS.id, status_to_scim(blocked, &blocks));
+    resource(resource_type, user)
 }
 
 fn name_to_scim(name: v1::Name) -> Attributes {
@@ -277,7 +278,7 @@ pub fn from_scim(resource: &Resource) -> v1::User {
         entitlements: values("entitlements"),
         roles: values("roles"),
         x509_certificates: values("x509Certificates"),
-        enterprise: object(user, ENTERPRISE_USER.id).map(enterprise_from_scim),
+        enterprise: object(user, &ENTERPRISE_USER.id).map(enterprise_from_scim),
         id: String::new(),
         version: 0,
         create_time: None,
@@ -332,22 +333,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scim::schema::{Attribute, Kind, USER};
+    use crate::scim::schema::{Attribute, Kind, ResourceTypes, USER};
 
     const ID: &str = "0193a1b2-0000-7000-8000-000000000001";
     const OTHER: &str = "0193a1b2-0000-7000-8000-000000000002";
+
+    fn users() -> &'static Arc<ResourceType> {
+        ResourceTypes::standard().get(ResourceKind::User)
+    }
 
     fn base() -> BaseUrl {
         BaseUrl::public("https://scim.example.com")
     }
 
     /// A value for every attribute of a schema that a client may write.
-    fn filled(attributes: &[Attribute]) -> Map<String, Value> {
+    fn filled(attributes: &[Arc<Attribute>]) -> Map<String, Value> {
         let writable = attributes
             .iter()
             .filter(|attribute| attribute.mutability != Mutability::ReadOnly);
         writable
-            .map(|attribute| (attribute.name.to_owned(), value_of(attribute)))
+            .map(|attribute| (attribute.name.clone(), value_of(attribute)))
             .collect()
     }
 
@@ -357,19 +362,19 @@ mod tests {
             Kind::Complex if attribute.name == "manager" => {
                 json!({"value": OTHER, "$ref": base().user(OTHER)})
             }
-            Kind::Complex => Value::Object(filled(attribute.sub_attributes)),
+            Kind::Complex => Value::Object(filled(&attribute.sub_attributes)),
             _ => json!(format!("the {}", attribute.name)),
         };
         if attribute.multi_valued { json!([one]) } else { one }
     }
 
     fn full() -> Map<String, Value> {
-        let mut user = filled(USER.attributes);
+        let mut user = filled(&USER.attributes);
         user.remove("password");
         user.insert("externalId".to_owned(), json!("the externalId"));
         user.insert(
-            ENTERPRISE_USER.id.to_owned(),
-            Value::Object(filled(ENTERPRISE_USER.attributes)),
+            ENTERPRISE_USER.id.clone(),
+            Value::Object(filled(&ENTERPRISE_USER.attributes)),
         );
         user
     }
@@ -377,15 +382,15 @@ mod tests {
     #[test]
     fn every_attribute_of_the_schemas_survives_the_way_to_the_directory_and_back() {
         let sent = Resource {
-            kind: ResourceKind::User,
+            resource_type: users().clone(),
             attributes: full(),
         };
 
         let mut stored = from_scim(&sent);
         stored.id = ID.to_owned();
-        let mut seen = to_scim(stored, ActiveView::SourceWord, &base()).attributes;
+        let mut seen = to_scim(stored, users(), ActiveView::SourceWord, &base()).attributes;
 
-        for made in ["id", "meta", STATUS.id] {
+        for made in ["id", "meta", &STATUS.id] {
             assert!(seen.remove(made).is_some(), "{made}");
         }
         assert_eq!(Value::Object(seen), Value::Object(full()));
@@ -422,8 +427,8 @@ mod tests {
             ..v1::User::default()
         };
 
-        let source = to_scim(user.clone(), ActiveView::SourceWord, &base()).attributes;
-        let reader = to_scim(user, ActiveView::InEffect, &base()).attributes;
+        let source = to_scim(user.clone(), users(), ActiveView::SourceWord, &base()).attributes;
+        let reader = to_scim(user, users(), ActiveView::InEffect, &base()).attributes;
 
         assert_eq!(reader["active"], json!(false));
         assert_eq!(
@@ -434,9 +439,9 @@ mod tests {
                 "active": true,
                 "groups": [{"value": OTHER, "display": "Sales", "type": "direct",
                             "$ref": format!("https://scim.example.com/scim/v2/Groups/{OTHER}")}],
-                ENTERPRISE_USER.id: {"manager": {"value": OTHER, "displayName": "Boss",
+                ENTERPRISE_USER.id.as_str(): {"manager": {"value": OTHER, "displayName": "Boss",
                                      "$ref": format!("https://scim.example.com/scim/v2/Users/{OTHER}")}},
-                STATUS.id: {"blocked": true, "blockReasons": ["GROUP_DELETED"]},
+                STATUS.id.as_str(): {"blocked": true, "blockReasons": ["GROUP_DELETED"]},
                 "meta": {"resourceType": "User", "created": "1970-01-01T00:00:00.25Z",
                          "lastModified": "1970-01-01T00:01:00Z", "version": "W/\"7\"",
                          "location": format!("https://scim.example.com/scim/v2/Users/{ID}")},
@@ -447,9 +452,9 @@ mod tests {
     #[test]
     fn a_manager_with_an_empty_id_is_none() {
         for (id, expected) in [(OTHER, Some(OTHER)), ("", None)] {
-            let body = json!({"userName": "ada", ENTERPRISE_USER.id: {"manager": id}});
+            let body = json!({"userName": "ada", ENTERPRISE_USER.id.as_str(): {"manager": id}});
 
-            let user = from_scim(&Resource::parse(ResourceKind::User, body).unwrap());
+            let user = from_scim(&Resource::parse(users(), body).unwrap());
 
             let manager = user.enterprise.and_then(|work| work.manager);
             assert_eq!(manager.map(|manager| manager.id).as_deref(), expected);
@@ -459,9 +464,7 @@ mod tests {
     #[test]
     fn a_patch_masks_what_it_named_and_a_whole_swallows_its_parts() {
         let mask = |names: &[&str]| {
-            let named = names
-                .iter()
-                .map(|name| AttributePath::resolve(ResourceKind::User, name).unwrap());
+            let named = names.iter().map(|name| AttributePath::resolve(users(), name).unwrap());
             update_mask(&named.collect::<Vec<_>>()).paths
         };
 

@@ -51,8 +51,8 @@ pub fn evaluate_element(filter: &Filter, element: &Value) -> bool {
 
 /// The sub-attribute of a complex element; a simple element is its own `value`.
 fn part<'a>(path: &AttributePath, element: &'a Value) -> Option<&'a Value> {
-    match (element, path.sub_attribute) {
-        (Value::Object(parts), Some(sub_attribute)) => parts.get(sub_attribute.name),
+    match (element, path.part_name()) {
+        (Value::Object(parts), Some(name)) => parts.get(name),
         (Value::Object(_), None) => None,
         (simple, _) => Some(simple),
     }

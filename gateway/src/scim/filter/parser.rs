@@ -4,12 +4,14 @@
 //! Bounds: [`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_TERMS`]; what the directory takes of a query's filter is less, and known
 //! where it is translated. Messages name positions and rules, never a value.
 
+use std::sync::Arc;
+
 use serde_json::Number;
 
 use super::ast::{CompareOp, Filter, Literal};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
-use crate::scim::schema::{Kind, ResourceKind, Returned};
+use crate::scim::schema::{Kind, ResourceType, Returned};
 use crate::scim::value::{boolean_from_text, parse_time};
 
 /// How long a filter may be.
@@ -26,13 +28,13 @@ const MAX_TERMS: usize = 200;
 ///
 /// # Errors
 /// 400 `invalidFilter`: malformed, beyond a bound, an unknown attribute, or an operator or literal that does not fit.
-pub fn parse(kind: ResourceKind, text: &str) -> Result<Filter, ScimError> {
+pub fn parse(resource_type: &Arc<ResourceType>, text: &str) -> Result<Filter, ScimError> {
     if text.len() > MAX_BYTES {
         return Err(ScimError::invalid_filter(format!(
             "The filter is longer than {MAX_BYTES} bytes; shorten it."
         )));
     }
-    let mut parser = Parser::new(kind, text);
+    let mut parser = Parser::new(resource_type, text);
     let filter = parser.filter(None)?;
     parser.skip_space();
     if !parser.rest().is_empty() {
@@ -43,15 +45,15 @@ pub fn parse(kind: ResourceKind, text: &str) -> Result<Filter, ScimError> {
 
 /// Reads the filter that begins in `text` after the opening bracket of `attribute`, and says what stands behind the
 /// closing one.
-pub(super) fn parse_in_brackets(
-    attribute: AttributePath,
-    kind: ResourceKind,
-    text: &str,
+pub(super) fn parse_in_brackets<'a>(
+    attribute: &AttributePath,
+    resource_type: &'a ResourceType,
+    text: &'a str,
     at: usize,
-) -> Result<(Filter, &str), ScimError> {
+) -> Result<(Filter, &'a str), ScimError> {
     let mut parser = Parser {
         at,
-        ..Parser::new(kind, text)
+        ..Parser::new(resource_type, text)
     };
     let filter = parser.filter(Some(attribute))?;
     parser.expect(']')?;
@@ -90,7 +92,7 @@ enum Raw {
 }
 
 struct Parser<'a> {
-    kind: ResourceKind,
+    resource_type: &'a ResourceType,
     text: &'a str,
     at: usize,
     depth: usize,
@@ -98,12 +100,12 @@ struct Parser<'a> {
 }
 
 /// Inside the square brackets of this attribute, or at the level of the resource.
-type Scope = Option<AttributePath>;
+type Scope<'a> = Option<&'a AttributePath>;
 
 impl<'a> Parser<'a> {
-    const fn new(kind: ResourceKind, text: &'a str) -> Self {
+    const fn new(resource_type: &'a ResourceType, text: &'a str) -> Self {
         Self {
-            kind,
+            resource_type,
             text,
             at: 0,
             depth: 0,
@@ -159,7 +161,7 @@ impl<'a> Parser<'a> {
         true
     }
 
-    fn filter(&mut self, scope: Scope) -> Result<Filter, ScimError> {
+    fn filter(&mut self, scope: Scope<'_>) -> Result<Filter, ScimError> {
         let mut filters = vec![self.conjunction(scope)?];
         while self.take_word("or") {
             filters.push(self.conjunction(scope)?);
@@ -167,7 +169,7 @@ impl<'a> Parser<'a> {
         Ok(Filter::or(filters))
     }
 
-    fn conjunction(&mut self, scope: Scope) -> Result<Filter, ScimError> {
+    fn conjunction(&mut self, scope: Scope<'_>) -> Result<Filter, ScimError> {
         let mut filters = vec![self.factor(scope)?];
         while self.take_word("and") {
             filters.push(self.factor(scope)?);
@@ -175,7 +177,7 @@ impl<'a> Parser<'a> {
         Ok(Filter::and(filters))
     }
 
-    fn factor(&mut self, scope: Scope) -> Result<Filter, ScimError> {
+    fn factor(&mut self, scope: Scope<'_>) -> Result<Filter, ScimError> {
         let start = self.at;
         if self.take_word("not") {
             self.skip_space();
@@ -193,14 +195,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn group(&mut self, scope: Scope) -> Result<Filter, ScimError> {
+    fn group(&mut self, scope: Scope<'_>) -> Result<Filter, ScimError> {
         self.expect('(')?;
         let filter = self.deeper(scope)?;
         self.expect(')')?;
         Ok(filter)
     }
 
-    fn deeper(&mut self, scope: Scope) -> Result<Filter, ScimError> {
+    fn deeper(&mut self, scope: Scope<'_>) -> Result<Filter, ScimError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(too_deep());
@@ -210,7 +212,7 @@ impl<'a> Parser<'a> {
         Ok(filter)
     }
 
-    fn term(&mut self, scope: Scope) -> Result<Filter, ScimError> {
+    fn term(&mut self, scope: Scope<'_>) -> Result<Filter, ScimError> {
         let start = self.at;
         let name = self.take_while(|next| !next.is_whitespace() && !"()[]\"".contains(next));
         if name.is_empty() {
@@ -228,13 +230,13 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn resolve(&self, scope: Scope, start: usize, name: &str) -> Result<AttributePath, ScimError> {
+    fn resolve(&self, scope: Scope<'_>, start: usize, name: &str) -> Result<AttributePath, ScimError> {
         let resolved = match scope {
-            Some(scope) => scope.find_sub_attribute(name).map(|sub| scope.with(sub)),
-            None => AttributePath::resolve(self.kind, name).ok(),
+            Some(scope) => scope.find_part(name),
+            None => AttributePath::resolve(self.resource_type, name).ok(),
         };
         let unknown = || {
-            let owner = scope.map_or_else(|| self.kind.name().to_owned(), |scope| scope.to_string());
+            let owner = scope.map_or_else(|| self.resource_type.kind.name().to_owned(), |scope| scope.to_string());
             self.fail_at(
                 start,
                 &format!("{owner} has no attribute{}; see /Schemas", printable_name(name)),
@@ -248,19 +250,19 @@ impl<'a> Parser<'a> {
     }
 
     /// `attribute[filter]`, and Entra's `attribute[filter].sub op value`.
-    fn value_path(&mut self, scope: Scope, path: AttributePath) -> Result<Filter, ScimError> {
+    fn value_path(&mut self, scope: Scope<'_>, path: AttributePath) -> Result<Filter, ScimError> {
         let is_open = path.attribute.multi_valued || path.attribute.kind == Kind::Complex;
         if scope.is_some() || path.sub_attribute.is_some() || !is_open {
             return Err(self.fail("square brackets may follow only an attribute that has sub-attributes"));
         }
         self.expect('[')?;
-        let inner = self.deeper(Some(path))?;
+        let inner = self.deeper(Some(&path))?;
         self.expect(']')?;
         let filter = if self.rest().starts_with('.') {
             self.at += 1;
             let start = self.at;
             let name = self.take_while(is_in_name);
-            let path = self.resolve(Some(path), start, name)?;
+            let path = self.resolve(Some(&path), start, name)?;
             Filter::and(vec![inner, self.comparison(path)?.plain()])
         } else {
             inner
@@ -313,10 +315,10 @@ impl<'a> Parser<'a> {
             };
         }
         let path = self.comparable(path, start)?;
-        self.check_operator(path, op, start)?;
-        let value = literal(path, raw).map_err(|rule| self.fail_at(value_at, &rule))?;
+        self.check_operator(&path, op, start)?;
+        let value = literal(&path, raw).map_err(|rule| self.fail_at(value_at, &rule))?;
         Ok(Leaf {
-            path,
+            path: path.clone(),
             negated: false,
             filter: Filter::Compare { path, op, value },
         })
@@ -327,20 +329,18 @@ impl<'a> Parser<'a> {
         if path.sub_attribute.is_some() || (path.attribute.kind != Kind::Complex && !path.attribute.multi_valued) {
             return Ok(path);
         }
-        path.find_sub_attribute("value")
-            .map(|value| path.with(value))
-            .ok_or_else(|| {
-                self.fail_at(
-                    start,
-                    &format!(
-                        "{path} has sub-attributes; name one of them, as in {}",
-                        example_of(path)
-                    ),
-                )
-            })
+        path.find_part("value").ok_or_else(|| {
+            self.fail_at(
+                start,
+                &format!(
+                    "{path} has sub-attributes; name one of them, as in {}",
+                    example_of(&path)
+                ),
+            )
+        })
     }
 
-    fn check_operator(&self, path: AttributePath, op: CompareOp, start: usize) -> Result<(), ScimError> {
+    fn check_operator(&self, path: &AttributePath, op: CompareOp, start: usize) -> Result<(), ScimError> {
         use CompareOp as Op;
         let fits = match (path.target().kind, op) {
             (_, Op::Equal | Op::NotEqual) => true,
@@ -419,14 +419,14 @@ fn is_in_name(next: char) -> bool {
     next.is_ascii_alphanumeric() || "-_$".contains(next)
 }
 
-fn example_of(path: AttributePath) -> String {
+fn example_of(path: &AttributePath) -> String {
     path.attribute
         .sub_attributes
         .first()
         .map_or_else(String::new, |first| path.with(first).to_string())
 }
 
-fn literal(path: AttributePath, raw: Raw) -> Result<Literal, String> {
+fn literal(path: &AttributePath, raw: Raw) -> Result<Literal, String> {
     match (path.target().kind, raw) {
         (Kind::String | Kind::Reference | Kind::Binary, Raw::Text(text)) => Ok(Literal::Text(text)),
         (Kind::String | Kind::Reference | Kind::Binary, Raw::Boolean(_) | Raw::Number(_) | Raw::Null) => {
@@ -467,9 +467,9 @@ struct Leaf {
 }
 
 impl Leaf {
-    const fn present(path: AttributePath) -> Self {
+    fn present(path: AttributePath) -> Self {
         Self {
-            path,
+            path: path.clone(),
             negated: false,
             filter: Filter::Present(path),
         }

@@ -1,10 +1,12 @@
 //! Reading the path of a PATCH operation, which may hold a filter (RFC 7644 figure 7).
 
+use std::sync::Arc;
+
 use super::ast::Filter;
 use super::parser::{MAX_BYTES, parse_in_brackets, printable_name};
 use crate::scim::attribute_path::{AttributePath, Named, PathProblem};
 use crate::scim::error::ScimError;
-use crate::scim::schema::{Kind, ResourceKind, Schema};
+use crate::scim::schema::{Kind, ResourceType, Schema};
 
 /// What a PATCH path names.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +14,7 @@ pub(in crate::scim) enum PatchTarget {
     /// An attribute, or a part of it.
     Path(PatchPath),
     /// All attributes of a schema.
-    Schema(&'static Schema),
+    Schema(Arc<Schema>),
     /// An attribute of a schema that this server does not have.
     Unregistered,
 }
@@ -27,7 +29,10 @@ pub(in crate::scim) struct PatchPath {
 }
 
 /// Reads `attrPath / valuePath [subAttr]`.
-pub(in crate::scim) fn parse_patch_path(kind: ResourceKind, text: &str) -> Result<PatchTarget, ScimError> {
+pub(in crate::scim) fn parse_patch_path(
+    resource_type: &Arc<ResourceType>,
+    text: &str,
+) -> Result<PatchTarget, ScimError> {
     let text = text.trim();
     if text.len() > MAX_BYTES {
         return Err(ScimError::invalid_path(format!(
@@ -38,11 +43,11 @@ pub(in crate::scim) fn parse_patch_path(kind: ResourceKind, text: &str) -> Resul
         Some(at) => (text.get(..at).unwrap_or_default(), true),
         None => (text, false),
     };
-    let path = match Named::resolve(kind, name) {
+    let path = match Named::resolve(resource_type, name) {
         Ok(Named::Attribute(path)) => path,
         Ok(Named::Schema(schema)) if !has_filter => return Ok(PatchTarget::Schema(schema)),
         Err(PathProblem::UnknownSchema) => return Ok(PatchTarget::Unregistered),
-        Ok(Named::Schema(_)) | Err(PathProblem::Unknown) => return Err(unknown_path(kind, name)),
+        Ok(Named::Schema(_)) | Err(PathProblem::Unknown) => return Err(unknown_path(resource_type, name)),
         Err(PathProblem::Syntax) => return Err(malformed_path()),
     };
     if !has_filter {
@@ -53,13 +58,13 @@ pub(in crate::scim) fn parse_patch_path(kind: ResourceKind, text: &str) -> Resul
             "{path} has no elements that a value filter could select."
         )));
     }
-    let (filter, rest) = parse_in_brackets(path, kind, text, name.len() + 1)?;
+    let (filter, rest) = parse_in_brackets(&path, resource_type, text, name.len() + 1)?;
     let path = match rest.strip_prefix('.') {
         None if rest.is_empty() => path,
         None => return Err(malformed_path()),
-        Some(name) => match path.find_sub_attribute(name) {
-            Some(sub_attribute) => path.with(sub_attribute),
-            None => return Err(unknown_path(kind, name)),
+        Some(name) => match path.find_part(name) {
+            Some(part) => part,
+            None => return Err(unknown_path(resource_type, name)),
         },
     };
     Ok(PatchTarget::Path(PatchPath {
@@ -74,10 +79,10 @@ fn malformed_path() -> ScimError {
     )
 }
 
-fn unknown_path(kind: ResourceKind, name: &str) -> ScimError {
+fn unknown_path(resource_type: &Arc<ResourceType>, name: &str) -> ScimError {
     let name = printable_name(name);
     ScimError::invalid_path(format!(
         "The path{name} names no attribute of {}; see /Schemas.",
-        kind.name()
+        resource_type.kind.name()
     ))
 }

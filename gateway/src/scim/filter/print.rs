@@ -52,8 +52,8 @@ fn join(f: &mut fmt::Formatter<'_>, filters: &[Filter], word: &str, in_element: 
 }
 
 fn fmt_path(f: &mut fmt::Formatter<'_>, path: &AttributePath, in_element: bool) -> fmt::Result {
-    match path.sub_attribute {
-        Some(sub_attribute) if in_element => f.write_str(sub_attribute.name),
+    match path.part_name() {
+        Some(name) if in_element => f.write_str(name),
         Some(_) | None => write!(f, "{path}"),
     }
 }

@@ -1,5 +1,7 @@
 //! Filters from text to answer.
 
+use std::sync::Arc;
+
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
 
@@ -7,10 +9,18 @@ use super::{CompareOp, Filter, Literal, evaluate, parse, parse_patch_path};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimType;
 use crate::scim::resource::Resource;
-use crate::scim::schema::ResourceKind;
+use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
 
 const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
+
+fn users() -> &'static Arc<ResourceType> {
+    ResourceTypes::standard().get(ResourceKind::User)
+}
+
+fn groups() -> &'static Arc<ResourceType> {
+    ResourceTypes::standard().get(ResourceKind::Group)
+}
 
 fn ada() -> Resource {
     let Value::Object(attributes) = json!({
@@ -25,7 +35,7 @@ fn ada() -> Resource {
         unreachable!()
     };
     Resource {
-        kind: ResourceKind::User,
+        resource_type: users().clone(),
         attributes,
     }
 }
@@ -96,15 +106,15 @@ fn filters_are_answered_by_the_rules_of_each_attribute() {
         (r#"not(id eq "2")and(id eq "1")"#, true),
         ("  id   eq   \"1\"  ", true),
     ] {
-        let parsed = parse(ResourceKind::User, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
+        let parsed = parse(users(), filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
         assert_eq!(evaluate(&parsed, &ada()), expected, "{filter} -> {parsed}");
-        assert_eq!(parse(ResourceKind::User, &parsed.to_string()), Ok(parsed), "{filter}");
+        assert_eq!(parse(users(), &parsed.to_string()), Ok(parsed), "{filter}");
     }
 }
 
 #[test]
 fn multi_valued_attributes_are_asked_about_through_their_elements() {
-    let path = |name: &str| AttributePath::resolve(ResourceKind::User, name).unwrap();
+    let path = |name: &str| AttributePath::resolve(users(), name).unwrap();
     let value_is = Filter::Compare {
         path: path("emails.value"),
         op: CompareOp::Equal,
@@ -115,23 +125,20 @@ fn multi_valued_attributes_are_asked_about_through_their_elements() {
         filter: Box::new(filter),
     };
     for text in [r#"emails eq "x""#, r#"emails.value eq "x""#, r#"emails[value eq "x"]"#] {
-        assert_eq!(parse(ResourceKind::User, text), Ok(element(value_is.clone())));
+        assert_eq!(parse(users(), text), Ok(element(value_is.clone())));
     }
     assert_eq!(
-        parse(ResourceKind::User, r#"emails[primary pr].value eq "x""#),
+        parse(users(), r#"emails[primary pr].value eq "x""#),
         Ok(element(Filter::And(vec![
             Filter::Present(path("emails.primary")),
             value_is
         ])))
     );
     assert_eq!(
-        parse(ResourceKind::User, "emails.type eq null"),
+        parse(users(), "emails.type eq null"),
         Ok(Filter::Not(Box::new(element(Filter::Present(path("emails.type"))))))
     );
-    assert_eq!(
-        parse(ResourceKind::User, "emails pr"),
-        Ok(Filter::Present(path("emails")))
-    );
+    assert_eq!(parse(users(), "emails pr"), Ok(Filter::Present(path("emails"))));
 }
 
 #[test]
@@ -182,7 +189,7 @@ fn what_is_no_filter_is_refused() {
         &deep,
         &wide,
     ] {
-        let error = parse(ResourceKind::User, filter).expect_err(filter);
+        let error = parse(users(), filter).expect_err(filter);
         assert_eq!(
             (error.status, error.scim_type),
             (400, Some(ScimType::InvalidFilter)),
@@ -196,11 +203,11 @@ fn filters_may_be_as_big_as_their_bounds() {
     let deep = format!("{}id pr{}", "(".repeat(32), ")".repeat(32));
     let wide = vec!["id pr"; 200].join(" or ");
     for filter in [deep, wide] {
-        assert!(parse(ResourceKind::User, &filter).is_ok());
+        assert!(parse(users(), &filter).is_ok());
     }
     let nots = |count: usize| format!("{}id pr{}", "not (".repeat(count), ")".repeat(count));
-    assert!(parse(ResourceKind::User, &nots(31)).is_ok());
-    assert!(parse(ResourceKind::User, &nots(32)).is_err());
+    assert!(parse(users(), &nots(31)).is_ok());
+    assert!(parse(users(), &nots(32)).is_err());
 }
 
 #[test]
@@ -233,7 +240,7 @@ fn a_refusal_names_position_and_rule_but_no_value() {
             "The filter is not valid at character 18: the operator gt does not fit the type of active.",
         ),
     ] {
-        assert_eq!(parse(ResourceKind::User, filter).unwrap_err().detail, detail);
+        assert_eq!(parse(users(), filter).unwrap_err().detail, detail);
     }
 }
 
@@ -243,7 +250,7 @@ fn groups_are_asked_about_their_members() {
         unreachable!()
     };
     let group = Resource {
-        kind: ResourceKind::Group,
+        resource_type: groups().clone(),
         attributes,
     };
     for (filter, expected) in [
@@ -252,13 +259,13 @@ fn groups_are_asked_about_their_members() {
         (r#"members[value eq "u"]"#, true),
         (r#"displayName eq "sales & co""#, true),
     ] {
-        let filter = parse(ResourceKind::Group, filter).unwrap();
+        let filter = parse(groups(), filter).unwrap();
         assert_eq!(evaluate(&filter, &group), expected, "{filter}");
     }
 }
 
 fn leaf() -> impl Strategy<Value = Filter> {
-    let path = |name: &str| AttributePath::resolve(ResourceKind::User, name).unwrap();
+    let path = |name: &str| AttributePath::resolve(users(), name).unwrap();
     let text_op = prop_oneof![
         Just(CompareOp::Equal),
         Just(CompareOp::NotEqual),
@@ -320,14 +327,14 @@ proptest! {
     fn a_printed_filter_parses_to_itself(filter in any_filter()) {
         let text = filter.to_string();
         if text.len() <= super::parser::MAX_BYTES {
-            prop_assert_eq!(parse(ResourceKind::User, &text), Ok(filter));
+            prop_assert_eq!(parse(users(), &text), Ok(filter));
         }
     }
 
     #[test]
     fn no_text_makes_the_parsers_panic(text in any::<String>()) {
-        let _ = parse(ResourceKind::User, &text);
-        let _ = parse_patch_path(ResourceKind::User, &text);
+        let _ = parse(users(), &text);
+        let _ = parse_patch_path(users(), &text);
     }
 
     #[test]
@@ -341,8 +348,8 @@ proptest! {
         ),
     ) {
         let text = tokens.concat();
-        let _ = parse(ResourceKind::User, &text);
-        let _ = parse_patch_path(ResourceKind::Group, &text);
-        let _ = parse_patch_path(ResourceKind::User, &text);
+        let _ = parse(users(), &text);
+        let _ = parse_patch_path(groups(), &text);
+        let _ = parse_patch_path(users(), &text);
     }
 }

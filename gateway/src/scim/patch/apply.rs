@@ -23,13 +23,13 @@ pub(super) fn apply(operation: Operation, resource: &mut Resource) -> Result<Vec
     if when.is_some_and(|when| !evaluate(&when, resource)) {
         return Ok(Vec::new());
     }
-    check_writable(path)?;
+    check_writable(&path)?;
     if change == Change::Remove && path.sub_attribute.is_none() && path.attribute.required {
         return Err(ScimError::mutability(format!(
             "{path} is required and cannot be removed; replace it instead."
         )));
     }
-    let named = named_by(path, &change);
+    let named = named_by(&path, &change);
     let whole = path.without_sub_attribute();
     if path.attribute.multi_valued {
         let mut list = match resource.take(&whole) {
@@ -39,7 +39,7 @@ pub(super) fn apply(operation: Operation, resource: &mut Resource) -> Result<Vec
         let touched = match elements {
             Elements::All => change_list(&mut list, change),
             Elements::Matching { filter, missing } => {
-                change_elements(path, &mut list, filter.as_ref(), missing, change)?
+                change_elements(&path, &mut list, filter.as_ref(), missing, change)?
             }
         };
         keep_one_primary(&mut list, &touched);
@@ -47,14 +47,14 @@ pub(super) fn apply(operation: Operation, resource: &mut Resource) -> Result<Vec
         resource.set(&whole, (!list.is_empty()).then_some(Value::Array(list)));
     } else {
         let before = resource.take(&whole);
-        let after = change_single(path, before, change)?;
+        let after = change_single(&path, before, change)?;
         resource.set(&whole, after);
     }
     Ok(named)
 }
 
 /// Refuses what only the server writes.
-pub(super) fn check_writable(path: AttributePath) -> Result<(), ScimError> {
+pub(super) fn check_writable(path: &AttributePath) -> Result<(), ScimError> {
     if path.attribute.mutability == Mutability::ReadOnly || path.target().mutability == Mutability::ReadOnly {
         return Err(ScimError::mutability(format!("{path} is read-only; leave it out.")));
     }
@@ -62,18 +62,18 @@ pub(super) fn check_writable(path: AttributePath) -> Result<(), ScimError> {
 }
 
 /// A list counts as one attribute, and so does a reference such as the manager; of a name, only the parts that change.
-fn named_by(path: AttributePath, change: &Change) -> Vec<AttributePath> {
+fn named_by(path: &AttributePath, change: &Change) -> Vec<AttributePath> {
     let is_reference = path.attribute.sub_attribute("value").is_some();
     if path.attribute.multi_valued || is_reference {
         return vec![path.without_sub_attribute()];
     }
-    match (path.sub_attribute, change) {
+    match (&path.sub_attribute, change) {
         (None, Change::Add(Value::Object(parts)) | Change::Replace(Value::Object(parts))) => parts
             .keys()
             .filter_map(|name| path.attribute.sub_attribute(name))
             .map(|sub| path.with(sub))
             .collect(),
-        (Some(_), _) | (None, Change::Add(_) | Change::Replace(_) | Change::Remove) => vec![path],
+        (Some(_), _) | (None, Change::Add(_) | Change::Replace(_) | Change::Remove) => vec![path.clone()],
     }
 }
 
@@ -104,7 +104,7 @@ fn change_list(list: &mut Vec<Value>, change: Change) -> Vec<usize> {
 
 /// Changes the elements that match; answers which. What is removed leaves a `null` for now.
 fn change_elements(
-    path: AttributePath,
+    path: &AttributePath,
     list: &mut Vec<Value>,
     filter: Option<&Filter>,
     missing: Missing,
@@ -136,9 +136,9 @@ fn change_elements(
     Ok(touched)
 }
 
-fn change_element(path: AttributePath, element: &mut Value, change: Change) -> Result<(), ScimError> {
+fn change_element(path: &AttributePath, element: &mut Value, change: Change) -> Result<(), ScimError> {
     let before = element.take();
-    *element = match (path.sub_attribute, before) {
+    *element = match (&path.sub_attribute, before) {
         (None, before) => match (before, change) {
             (_, Change::Remove) => Value::Null,
             (Value::Object(parts), Change::Add(Value::Object(new))) => merged_element(parts, new),
@@ -174,8 +174,8 @@ fn merged_element(mut parts: Map<String, Value>, new: Map<String, Value>) -> Val
     }
 }
 
-fn change_part(path: AttributePath, parts: &mut Map<String, Value>, change: Change) -> Result<(), ScimError> {
-    let name = path.target().name;
+fn change_part(path: &AttributePath, parts: &mut Map<String, Value>, change: Change) -> Result<(), ScimError> {
+    let name = path.target().name.as_str();
     let before = parts.get(name);
     match change {
         Change::Remove => {
@@ -191,7 +191,7 @@ fn change_part(path: AttributePath, parts: &mut Map<String, Value>, change: Chan
 }
 
 /// What is immutable may be set once (RFC 7644 §3.5.2).
-fn check_immutable(path: AttributePath, before: Option<&Value>, after: Option<&Value>) -> Result<(), ScimError> {
+fn check_immutable(path: &AttributePath, before: Option<&Value>, after: Option<&Value>) -> Result<(), ScimError> {
     let is_immutable = path.target().mutability == Mutability::Immutable;
     if is_immutable && before.is_some() && before != after {
         return Err(ScimError::mutability(format!(
@@ -228,7 +228,7 @@ fn keep_one_primary(list: &mut [Value], touched: &[usize]) {
     }
 }
 
-fn change_single(path: AttributePath, before: Option<Value>, change: Change) -> Result<Option<Value>, ScimError> {
+fn change_single(path: &AttributePath, before: Option<Value>, change: Change) -> Result<Option<Value>, ScimError> {
     if path.attribute.kind != Kind::Complex {
         let after = match change {
             Change::Remove => None,
@@ -242,7 +242,7 @@ fn change_single(path: AttributePath, before: Option<Value>, change: Change) -> 
         Some(_) | None => Map::new(),
     };
     // Both add and replace leave the sub-attributes alone that the value does not name (RFC 7644 §3.5.2.3).
-    match (path.sub_attribute, change) {
+    match (&path.sub_attribute, change) {
         (Some(_), change) => change_part(path, &mut parts, change)?,
         (None, Change::Add(Value::Object(new)) | Change::Replace(Value::Object(new))) => merge(&mut parts, new),
         (None, Change::Remove | Change::Add(_) | Change::Replace(_)) => parts.clear(),

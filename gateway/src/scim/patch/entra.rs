@@ -4,6 +4,8 @@
 //! manager as text or array) is read in `value.rs`; operation names in any case in `operation.rs`. Nothing here looks at
 //! the resource: an operation that depends on it carries its condition along.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::Mode;
@@ -12,14 +14,18 @@ use super::operation::{Action, Change, Elements, Missing, Operation, SentOperati
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{CompareOp, Filter, Literal, PatchPath, PatchTarget, parse_patch_path};
-use crate::scim::schema::{Attribute, Kind, Mutability, ResourceKind, Schema};
+use crate::scim::schema::{Attribute, Kind, Mutability, ResourceKind, ResourceType, Schema};
 use crate::scim::value::{Reading, parse_time, read, read_element, required};
 
 /// Turns one operation as sent into operations of the strict engine: several for one without a path, none for one that
 /// has no effect.
-pub(super) fn normalise(kind: ResourceKind, mode: Mode, sent: &SentOperation) -> Result<Vec<Operation>, ScimError> {
+pub(super) fn normalise(
+    resource_type: &Arc<ResourceType>,
+    mode: Mode,
+    sent: &SentOperation,
+) -> Result<Vec<Operation>, ScimError> {
     let normaliser = Normaliser {
-        kind,
+        resource_type,
         mode,
         action: sent.action,
     };
@@ -30,13 +36,13 @@ pub(super) fn normalise(kind: ResourceKind, mode: Mode, sent: &SentOperation) ->
 }
 
 #[derive(Clone, Copy)]
-struct Normaliser {
-    kind: ResourceKind,
+struct Normaliser<'a> {
+    resource_type: &'a Arc<ResourceType>,
     mode: Mode,
     action: Action,
 }
 
-impl Normaliser {
+impl Normaliser<'_> {
     /// With its compliance flag Entra folds single-valued attributes into one operation without a path, whose keys are
     /// paths themselves, dotted or with a URN (fixtures 031 and 034).
     ///
@@ -52,7 +58,7 @@ impl Normaliser {
         };
         let mut operations = Vec::new();
         for (name, value) in members {
-            if !is_repeated_by_connectors(self.kind, &name) {
+            if !is_repeated_by_connectors(self.resource_type, &name) {
                 operations.extend(self.at(&name, Some(value))?);
             }
         }
@@ -60,15 +66,15 @@ impl Normaliser {
     }
 
     fn at(self, path: &str, value: Option<Value>) -> Result<Vec<Operation>, ScimError> {
-        match parse_patch_path(self.kind, path)? {
+        match parse_patch_path(self.resource_type, path)? {
             PatchTarget::Path(path) => Ok(self.operation(path, value)?.into_iter().collect()),
-            PatchTarget::Schema(schema) => self.extension_as_object(schema, value),
+            PatchTarget::Schema(schema) => self.extension_as_object(&schema, value),
             PatchTarget::Unregistered => Ok(ignore_unregistered_extension()),
         }
     }
 
     /// A URN alone, as a path or as a key, stands for the attributes below it.
-    fn extension_as_object(self, schema: &'static Schema, value: Option<Value>) -> Result<Vec<Operation>, ScimError> {
+    fn extension_as_object(self, schema: &Schema, value: Option<Value>) -> Result<Vec<Operation>, ScimError> {
         let qualified = |name: &str| format!("{}:{name}", schema.id);
         let is_removed = self.action == Action::Remove || value == Some(Value::Null);
         let mut operations = Vec::new();
@@ -77,8 +83,8 @@ impl Normaliser {
                 action: Action::Remove,
                 ..self
             };
-            for attribute in schema.attributes {
-                operations.extend(removal.at(&qualified(attribute.name), None)?);
+            for attribute in &schema.attributes {
+                operations.extend(removal.at(&qualified(&attribute.name), None)?);
             }
             return Ok(operations);
         }
@@ -99,15 +105,15 @@ impl Normaliser {
         if path.attribute.name == "schemas" && self.action != Action::Remove {
             return Ok(None); // They follow from the attributes, whatever a client adds (RFC 7644 §3.5.2).
         }
-        check_writable(path)?;
-        let value = value.map(|value| roles_from_json_text(path, value));
+        check_writable(&path)?;
+        let value = value.map(|value| roles_from_json_text(&path, value));
         let operation = match self.action {
-            Action::Remove => self.removal(path, filter, value)?,
+            Action::Remove => self.removal(&path, filter, value)?,
             Action::Add | Action::Replace => {
                 let value = value.ok_or_else(|| {
                     ScimError::invalid_value(format!("The operation on {path} has no value; send one."))
                 })?;
-                self.assignment(path, filter, value)?
+                self.assignment(&path, filter, value)?
             }
         };
         // Nobody keeps what cannot be read back, and `$ref` follows from `value`.
@@ -117,7 +123,7 @@ impl Normaliser {
 
     fn assignment(
         self,
-        path: AttributePath,
+        path: &AttributePath,
         filter: Option<Filter>,
         value: Value,
     ) -> Result<Option<Operation>, ScimError> {
@@ -149,7 +155,7 @@ impl Normaliser {
             Elements::All
         };
         Ok(Some(Operation {
-            path,
+            path: path.clone(),
             elements,
             when: None,
             change,
@@ -158,13 +164,13 @@ impl Normaliser {
 
     /// Entra and Microsoft's gallery tests clear a value with `null` and with `""` (fixture 042). Adding nothing to a
     /// list is nothing.
-    fn unassignment(self, path: AttributePath, filter: Option<Filter>) -> Result<Option<Operation>, ScimError> {
+    fn unassignment(self, path: &AttributePath, filter: Option<Filter>) -> Result<Option<Operation>, ScimError> {
         let is_list = path.attribute.multi_valued && path.sub_attribute.is_none() && filter.is_none();
         if is_list && self.action == Action::Add {
             return Ok(None);
         }
         if path.sub_attribute.is_none() && (path.attribute.required || path.attribute.name == "active") {
-            return Err(cannot_be_cleared(path.attribute));
+            return Err(cannot_be_cleared(&path.attribute));
         }
         let elements = if path.attribute.multi_valued {
             self.elements(path, filter)
@@ -172,7 +178,7 @@ impl Normaliser {
             Elements::All
         };
         Ok(Some(Operation {
-            path,
+            path: path.clone(),
             elements,
             when: None,
             change: Change::Remove,
@@ -181,18 +187,20 @@ impl Normaliser {
 
     fn removal(
         self,
-        path: AttributePath,
+        path: &AttributePath,
         filter: Option<Filter>,
         value: Option<Value>,
     ) -> Result<Option<Operation>, ScimError> {
-        if path.attribute.name == "active" || (self.kind == ResourceKind::Group && path.attribute.required) {
-            return Err(cannot_be_cleared(path.attribute));
+        if path.attribute.name == "active"
+            || (self.resource_type.kind == ResourceKind::Group && path.attribute.required)
+        {
+            return Err(cannot_be_cleared(&path.attribute));
         }
         let is_list = path.attribute.multi_valued && path.sub_attribute.is_none();
         if is_list && filter.is_none() {
             return match value {
                 None => Ok(Some(Operation {
-                    path,
+                    path: path.clone(),
                     elements: Elements::All,
                     when: None,
                     change: Change::Remove,
@@ -212,14 +220,14 @@ impl Normaliser {
                 missing: Missing::Refuse,
             };
             return Ok(Some(Operation {
-                path,
+                path: path.clone(),
                 elements,
                 when: None,
                 change: Change::Remove,
             }));
         }
         Ok(Some(Operation {
-            path,
+            path: path.clone(),
             elements: Elements::All,
             when: condition,
             change: Change::Remove,
@@ -227,8 +235,8 @@ impl Normaliser {
     }
 
     /// Which elements of a multi-valued attribute an assignment is about.
-    fn elements(self, path: AttributePath, filter: Option<Filter>) -> Elements {
-        match (path.sub_attribute, filter) {
+    fn elements(self, path: &AttributePath, filter: Option<Filter>) -> Elements {
+        match (&path.sub_attribute, filter) {
             (None, None) => Elements::All,
             (None, filter) => Elements::Matching {
                 filter,
@@ -245,8 +253,9 @@ impl Normaliser {
     }
 }
 
-fn is_repeated_by_connectors(kind: ResourceKind, name: &str) -> bool {
-    AttributePath::resolve(kind, name).is_ok_and(|path| ["schemas", "id", "meta"].contains(&path.attribute.name))
+fn is_repeated_by_connectors(resource_type: &ResourceType, name: &str) -> bool {
+    AttributePath::resolve(resource_type, name)
+        .is_ok_and(|path| ["schemas", "id", "meta"].contains(&path.attribute.name.as_str()))
 }
 
 /// A tenant may map attributes of a schema that this server does not have (fixture 017): the rest of the PATCH counts.
@@ -263,7 +272,7 @@ fn cannot_be_cleared(attribute: &Attribute) -> ScimError {
 
 /// `null`, `""`, and for what has sub-attributes `[]`. An empty object unassigns nothing: what a complex value does not
 /// name stays (RFC 7644 §3.5.2.3).
-fn is_unassignment(path: AttributePath, value: &Value) -> bool {
+fn is_unassignment(path: &AttributePath, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -291,7 +300,7 @@ fn only_element(value: Value) -> Value {
 /// Entra's app role assignments: `Add` on `roles` with the role as JSON text, alone or as the `value` of an element,
 /// `{"value": "{\"id\":\"1\",\"value\":\"25\",\"displayName\":\"Editor\"}"}` (fixture 064). Its displayName is our
 /// `display`; text that is no JSON is the role's `value`.
-fn roles_from_json_text(path: AttributePath, value: Value) -> Value {
+fn roles_from_json_text(path: &AttributePath, value: Value) -> Value {
     if path.attribute.name != "roles" || path.sub_attribute.is_some() {
         return value;
     }
@@ -330,7 +339,7 @@ fn role_with_display(mut role: Map<String, Value>) -> Map<String, Value> {
 /// Without its compliance flag Entra removes members with `remove`, path `members`, and a value array: it means these
 /// and no others, although RFC 7644 §3.5.2.2 read literally clears the list (fixture 109). An empty array or `null`
 /// removes nothing.
-fn remove_listed_elements(path: AttributePath, value: Value) -> Result<Option<Operation>, ScimError> {
+fn remove_listed_elements(path: &AttributePath, value: Value) -> Result<Option<Operation>, ScimError> {
     if is_unassignment(path, &value) {
         return Ok(None);
     }
@@ -356,7 +365,7 @@ fn remove_listed_elements(path: AttributePath, value: Value) -> Result<Option<Op
         missing: Missing::Refuse,
     };
     Ok(Some(Operation {
-        path,
+        path: path.clone(),
         elements,
         when: None,
         change: Change::Remove,
@@ -364,27 +373,25 @@ fn remove_listed_elements(path: AttributePath, value: Value) -> Result<Option<Op
 }
 
 /// The elements that agree with every sub-attribute that was sent, except how they are displayed.
-fn equal_to_element(path: AttributePath, element: &Value) -> Option<Filter> {
+fn equal_to_element(path: &AttributePath, element: &Value) -> Option<Filter> {
     let parts = match element {
         Value::Object(parts) => parts,
         simple => {
-            return path
-                .find_sub_attribute("value")
-                .and_then(|value| equals(path.with(value), simple));
+            return path.find_part("value").and_then(|value| equals(&value, simple));
         }
     };
     let parts = parts
         .iter()
         .filter(|(name, value)| *name != "display" && !value.is_null());
     let equal: Vec<Filter> = parts
-        .filter_map(|(name, value)| equals(path.with(path.attribute.sub_attribute(name)?), value))
+        .filter_map(|(name, value)| equals(&path.with(path.attribute.sub_attribute(name)?), value))
         .collect();
     (!equal.is_empty()).then(|| Filter::and(equal))
 }
 
 /// Entra may send `Remove` with the old value, as in `emails[type eq "work"].value`: it never assigns, and it removes
 /// what is still that value.
-fn remove_if_it_matches(path: AttributePath, value: Value) -> Result<Option<Filter>, ScimError> {
+fn remove_if_it_matches(path: &AttributePath, value: Value) -> Result<Option<Filter>, ScimError> {
     let Some(value) = read(path, value, Reading::Patch)? else {
         return Ok(None);
     };
@@ -394,7 +401,7 @@ fn remove_if_it_matches(path: AttributePath, value: Value) -> Result<Option<Filt
     })
 }
 
-fn equals(path: AttributePath, value: &Value) -> Option<Filter> {
+fn equals(path: &AttributePath, value: &Value) -> Option<Filter> {
     let value = match (path.target().kind, value) {
         (Kind::String | Kind::Reference | Kind::Binary, Value::String(text)) => Literal::Text(text.clone()),
         (Kind::DateTime, Value::String(text)) => Literal::Time(parse_time(text)?),
@@ -414,7 +421,7 @@ fn equals(path: AttributePath, value: &Value) -> Option<Filter> {
         ) => return None,
     };
     Some(Filter::Compare {
-        path,
+        path: path.clone(),
         op: CompareOp::Equal,
         value,
     })
@@ -445,7 +452,7 @@ fn describe(filter: &Filter, element: &mut Map<String, Value>) -> bool {
                 Literal::Integer(number) => Value::from(*number),
                 Literal::Decimal(_) | Literal::Time(_) => return false,
             };
-            let before = element.insert(path.target().name.to_owned(), value.clone());
+            let before = element.insert(path.target().name.clone(), value.clone());
             before.is_none_or(|before| before == value)
         }
         Filter::Compare { .. } | Filter::Or(_) | Filter::Not(_) | Filter::Present(_) | Filter::Element { .. } => false,

@@ -53,7 +53,7 @@ enum Selected {
 
 impl GroupCompiler {
     pub(super) fn take(&mut self, operation: Operation) -> Result<(), ScimError> {
-        match operation.path.attribute.name {
+        match operation.path.attribute.name.as_str() {
             "displayName" => self.patch.display_name = text_of(operation.change),
             // A removal that names the old value is one all the same: the group is not at hand to compare.
             "externalId" => self.patch.external_id = Some(text_of(operation.change)),
@@ -88,18 +88,16 @@ impl Members {
             when: _,
             change,
         } = operation;
-        let is_whole = path
-            .sub_attribute
-            .is_none_or(|sub_attribute| sub_attribute.name == "value");
+        let is_whole = path.part_name().is_none_or(|name| name == "value");
         match (elements, change) {
             (Elements::All, Change::Add(members)) => {
-                for id in ids_of(path, &members)? {
+                for id in ids_of(&path, &members)? {
                     self.remove.remove(&id);
                     self.add.insert(id);
                 }
             }
             (Elements::All, Change::Replace(members)) => {
-                let ids = ids_of(path, &members)?;
+                let ids = ids_of(&path, &members)?;
                 *self = Self {
                     remove_all: true,
                     remove: BTreeSet::new(),
@@ -141,7 +139,7 @@ impl Members {
     }
 }
 
-fn ids_of(path: AttributePath, members: &Value) -> Result<BTreeSet<String>, ScimError> {
+fn ids_of(path: &AttributePath, members: &Value) -> Result<BTreeSet<String>, ScimError> {
     let members = members.as_array().map(Vec::as_slice).unwrap_or_default();
     members
         .iter()
@@ -156,7 +154,7 @@ fn selected_by(filter: &Filter) -> Result<Selected, ScimError> {
             path,
             op: CompareOp::Equal,
             value: Literal::Text(text),
-        } => match path.target().name {
+        } => match path.target().name.as_str() {
             "value" => Ok(Selected::Ids(BTreeSet::from([text.clone()]))),
             "type" if text.eq_ignore_ascii_case("User") => Ok(Selected::All),
             "type" => Ok(Selected::Ids(BTreeSet::new())),

@@ -9,6 +9,7 @@ mod operation;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use self::operation::SentOperation;
 use super::attribute_path::AttributePath;
 use super::error::ScimError;
 use super::resource::Resource;
-use super::schema::ResourceKind;
+use super::schema::ResourceType;
 
 pub use self::group::{GroupPatch, MembersPatch};
 
@@ -94,9 +95,10 @@ impl PatchRequest {
     /// # Errors
     /// 400 with `invalidPath`, `invalidFilter`, `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says.
     pub fn apply(&self, mut resource: Resource, mode: Mode) -> Result<Patched, ScimError> {
+        let resource_type = resource.resource_type.clone();
         let mut named: Vec<AttributePath> = Vec::new();
         for sent in &self.operations {
-            for operation in entra::normalise(resource.kind, mode, sent)? {
+            for operation in entra::normalise(&resource_type, mode, sent)? {
                 for path in apply::apply(operation, &mut resource)? {
                     if !named.contains(&path) {
                         named.push(path);
@@ -111,10 +113,10 @@ impl PatchRequest {
     ///
     /// # Errors
     /// As [`PatchRequest::apply`]; 400 `invalidFilter` for a filter on `members` that does not say whose ids.
-    pub fn compile_group(&self, mode: Mode) -> Result<GroupPatch, ScimError> {
+    pub fn compile_group(&self, groups: &Arc<ResourceType>, mode: Mode) -> Result<GroupPatch, ScimError> {
         let mut compiler = GroupCompiler::default();
         for sent in &self.operations {
-            for operation in entra::normalise(ResourceKind::Group, mode, sent)? {
+            for operation in entra::normalise(groups, mode, sent)? {
                 compiler.take(operation)?;
             }
         }

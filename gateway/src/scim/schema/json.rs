@@ -1,29 +1,28 @@
 //! How schemas and resource types look in the discovery answers (RFC 7643 §6 and §7).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
-use super::{Attribute, COMMON, Kind, Mutability, ResourceKind, Returned, Schema, Uniqueness};
+use super::{Attribute, COMMON, Kind, Mutability, ResourceType, ResourceTypes, Returned, Schema, Uniqueness};
 
 /// The schema of a schema.
 const SCHEMA_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 /// The schema of a resource type.
 const RESOURCE_TYPE_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 
-/// Every schema of this server.
-fn schemas() -> impl Iterator<Item = &'static Schema> {
-    ResourceKind::ALL
-        .into_iter()
-        .flat_map(|kind| std::iter::once(kind.schema()).chain(kind.extensions().iter().copied()))
+/// The schema of this URN, in any case.
+pub fn find_schema<'a>(types: &'a ResourceTypes, id: &str) -> Option<&'a Arc<Schema>> {
+    schemas(types).find(|schema| schema.id.eq_ignore_ascii_case(id))
 }
 
-/// The schema of this URN, in any case.
-pub fn find_schema(id: &str) -> Option<&'static Schema> {
-    schemas().find(|schema| schema.id.eq_ignore_ascii_case(id))
+fn schemas(types: &ResourceTypes) -> impl Iterator<Item = &Arc<Schema>> {
+    types.iter().flat_map(|resource_type| resource_type.schemas())
 }
 
 /// What `GET /Schemas` lists. `base_url` ends before `/Schemas`.
-pub fn schemas_to_json(base_url: &str) -> Vec<Value> {
-    schemas().map(|schema| to_json(schema, base_url)).collect()
+pub fn schemas_to_json(types: &ResourceTypes, base_url: &str) -> Vec<Value> {
+    schemas(types).map(|schema| to_json(schema, base_url)).collect()
 }
 
 /// One schema.
@@ -31,9 +30,10 @@ pub fn schemas_to_json(base_url: &str) -> Vec<Value> {
 /// A core schema lists `id`, `externalId` and `meta` too, as RFC 7643 §3.1 allows: Microsoft's gallery test looks there
 /// for every attribute that a tenant maps, and `externalId` is mapped by default.
 pub fn to_json(schema: &Schema, base_url: &str) -> Value {
-    let is_core = ResourceKind::ALL.into_iter().any(|kind| kind.schema() == schema);
+    let is_core = schema.is_core();
     let common = COMMON.iter().filter(|attribute| is_core && attribute.name != "schemas");
-    let attributes: Vec<Value> = common.chain(schema.attributes).map(attribute_to_json).collect();
+    let attributes = common.chain(&schema.attributes);
+    let attributes: Vec<Value> = attributes.map(|attribute| attribute_to_json(attribute)).collect();
     json!({
         "schemas": [SCHEMA_SCHEMA],
         "id": schema.id,
@@ -45,32 +45,32 @@ pub fn to_json(schema: &Schema, base_url: &str) -> Value {
 }
 
 /// What `GET /ResourceTypes` lists.
-pub fn resource_types_to_json(base_url: &str) -> Vec<Value> {
-    ResourceKind::ALL
-        .into_iter()
-        .map(|kind| resource_type_to_json(kind, base_url))
+pub fn resource_types_to_json(types: &ResourceTypes, base_url: &str) -> Vec<Value> {
+    types
+        .iter()
+        .map(|resource_type| resource_type_to_json(resource_type, base_url))
         .collect()
 }
 
 /// One resource type. `base_url` ends before `/ResourceTypes`.
-pub fn resource_type_to_json(kind: ResourceKind, base_url: &str) -> Value {
+pub fn resource_type_to_json(resource_type: &ResourceType, base_url: &str) -> Value {
+    let name = resource_type.kind.name();
+    let schema = &resource_type.schema;
     let mut members = Map::from_iter([
         ("schemas".to_owned(), json!([RESOURCE_TYPE_SCHEMA])),
-        ("id".to_owned(), kind.name().into()),
-        ("name".to_owned(), kind.name().into()),
-        ("endpoint".to_owned(), kind.endpoint().into()),
-        ("description".to_owned(), kind.schema().description.into()),
-        ("schema".to_owned(), kind.schema().id.into()),
+        ("id".to_owned(), name.into()),
+        ("name".to_owned(), name.into()),
+        ("endpoint".to_owned(), resource_type.kind.endpoint().into()),
+        ("description".to_owned(), schema.description.as_str().into()),
+        ("schema".to_owned(), schema.id.as_str().into()),
         (
             "meta".to_owned(),
-            json!({"resourceType": "ResourceType", "location": format!("{base_url}/ResourceTypes/{}", kind.name())}),
+            json!({"resourceType": "ResourceType", "location": format!("{base_url}/ResourceTypes/{name}")}),
         ),
     ]);
-    if !kind.extensions().is_empty() {
-        let extensions = kind
-            .extensions()
-            .iter()
-            .map(|schema| json!({"schema": schema.id, "required": false}));
+    if !resource_type.extensions.is_empty() {
+        let extensions = resource_type.extensions.iter();
+        let extensions = extensions.map(|schema| json!({"schema": schema.id, "required": false}));
         members.insert("schemaExtensions".to_owned(), extensions.collect());
     }
     Value::Object(members)
@@ -78,10 +78,10 @@ pub fn resource_type_to_json(kind: ResourceKind, base_url: &str) -> Value {
 
 fn attribute_to_json(attribute: &Attribute) -> Value {
     let mut members = Map::from_iter([
-        ("name".to_owned(), attribute.name.into()),
+        ("name".to_owned(), attribute.name.as_str().into()),
         ("type".to_owned(), kind_name(attribute.kind).into()),
         ("multiValued".to_owned(), attribute.multi_valued.into()),
-        ("description".to_owned(), attribute.description.into()),
+        ("description".to_owned(), attribute.description.as_str().into()),
         ("required".to_owned(), attribute.required.into()),
         ("mutability".to_owned(), mutability_name(attribute.mutability).into()),
         ("returned".to_owned(), returned_name(attribute.returned).into()),
@@ -91,13 +91,13 @@ fn attribute_to_json(attribute: &Attribute) -> Value {
         members.insert("caseExact".to_owned(), attribute.case_exact.into());
     }
     if !attribute.canonical_values.is_empty() {
-        members.insert("canonicalValues".to_owned(), attribute.canonical_values.into());
+        members.insert("canonicalValues".to_owned(), attribute.canonical_values.clone().into());
     }
     if !attribute.reference_types.is_empty() {
-        members.insert("referenceTypes".to_owned(), attribute.reference_types.into());
+        members.insert("referenceTypes".to_owned(), attribute.reference_types.clone().into());
     }
     if !attribute.sub_attributes.is_empty() {
-        let parts = attribute.sub_attributes.iter().map(attribute_to_json);
+        let parts = attribute.sub_attributes.iter().map(|part| attribute_to_json(part));
         members.insert("subAttributes".to_owned(), parts.collect());
     }
     Value::Object(members)
@@ -147,7 +147,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{find_schema, resource_types_to_json, schemas_to_json, to_json};
-    use crate::scim::schema::{ENTERPRISE_USER, GROUP, ResourceKind, USER};
+    use crate::scim::schema::{ENTERPRISE_USER, GROUP, ResourceKind, ResourceTypes, USER};
 
     fn attribute<'a>(schema: &'a Value, path: &[&str]) -> &'a Value {
         path.iter().fold(schema, |parent, name| {
@@ -296,7 +296,7 @@ mod tests {
                 .map(|attribute| attribute["name"].as_str().unwrap().to_owned())
                 .collect()
         };
-        let schemas = schemas_to_json("https://x/scim/v2");
+        let schemas = schemas_to_json(ResourceTypes::standard(), "https://x/scim/v2");
         let ids: Vec<&str> = schemas.iter().map(|schema| schema["id"].as_str().unwrap()).collect();
         assert_eq!(
             ids,
@@ -332,14 +332,18 @@ mod tests {
 
     #[test]
     fn schemas_are_found_by_their_urn_in_any_case() {
-        assert_eq!(find_schema("URN:ietf:params:scim:schemas:core:2.0:user"), Some(&USER));
-        assert_eq!(find_schema("urn:x"), None);
-        assert_eq!(ResourceKind::Group.extensions().len(), 0);
+        let types = ResourceTypes::standard();
+        assert_eq!(
+            find_schema(types, "URN:ietf:params:scim:schemas:core:2.0:user"),
+            Some(&*USER)
+        );
+        assert_eq!(find_schema(types, "urn:x"), None);
+        assert_eq!(types.get(ResourceKind::Group).extensions.len(), 0);
     }
 
     #[test]
     fn resource_types_name_schemas_and_extensions() {
-        let types = resource_types_to_json("https://x/scim/v2");
+        let types = resource_types_to_json(ResourceTypes::standard(), "https://x/scim/v2");
         assert_eq!(
             types[1],
             json!({

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::request;
+use super::{groups, request};
 use crate::scim::error::{ScimError, ScimType};
 use crate::scim::patch::{GroupPatch, MembersPatch, Mode};
 use crate::scim::resource::Resource;
-use crate::scim::schema::ResourceKind;
 
 fn compiled(operations: Value) -> Result<GroupPatch, ScimError> {
-    request(operations).compile_group(Mode::Tolerant)
+    request(operations).compile_group(groups(), Mode::Tolerant)
 }
 
 fn members(remove_all: bool, remove: &[&str], add: &[&str]) -> Option<MembersPatch> {
@@ -240,7 +239,7 @@ fn a_group_can_be_patched_in_memory_as_well() {
         unreachable!()
     };
     let group = Resource {
-        kind: ResourceKind::Group,
+        resource_type: groups().clone(),
         attributes,
     };
     let operations = json!([

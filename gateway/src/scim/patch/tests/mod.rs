@@ -4,15 +4,25 @@ mod entra;
 mod group;
 mod user;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Mode, PatchRequest};
 use crate::scim::error::{ScimError, ScimType};
 use crate::scim::resource::Resource;
-use crate::scim::schema::ResourceKind;
+use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
 
 const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
+
+fn users() -> &'static Arc<ResourceType> {
+    ResourceTypes::standard().get(ResourceKind::User)
+}
+
+fn groups() -> &'static Arc<ResourceType> {
+    ResourceTypes::standard().get(ResourceKind::Group)
+}
 
 fn request(operations: Value) -> PatchRequest {
     PatchRequest::parse(json!({"Operations": operations, "schemas": [super::PATCH_OP_SCHEMA]})).unwrap()
@@ -23,7 +33,7 @@ fn user(attributes: Value) -> Resource {
         unreachable!()
     };
     Resource {
-        kind: ResourceKind::User,
+        resource_type: users().clone(),
         attributes,
     }
 }

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{ENT, STATUS, ada, refused, request, turns_ada_into, user};
+use super::{ENT, STATUS, ada, groups, refused, request, turns_ada_into, user, users};
 use crate::scim::error::ScimType;
 use crate::scim::patch::{Mode, PatchRequest};
 use crate::scim::resource::Resource;
-use crate::scim::schema::ResourceKind;
 
 #[test]
 fn single_valued_attributes_are_set_by_add_and_by_replace() {
@@ -412,11 +411,11 @@ proptest::proptest! {
             })
             .collect();
         let patch = request(json!(operations));
-        let _ = patch.compile_group(Mode::Tolerant);
+        let _ = patch.compile_group(groups(), Mode::Tolerant);
         if let Ok(patched) = patch.apply(user(ada()), Mode::Tolerant) {
             let text = Value::Object(patched.resource.attributes.clone()).to_string();
             proptest::prop_assert!(!text.contains("null") && !text.contains("[]") && !text.contains("{}"), "{text}");
-            let again = Resource::parse(ResourceKind::User, Value::Object(patched.resource.attributes.clone()));
+            let again = Resource::parse(users(), Value::Object(patched.resource.attributes.clone()));
             let mut expected = patched.resource;
             expected.attributes.remove("id");
             expected.attributes.remove("meta");
