@@ -9,6 +9,7 @@ use super::attribute::{
     UserGroupAttribute,
 };
 use super::fold;
+use super::number::Number;
 
 /// A question about a resource with the single-valued attributes `A` and the multi-valued attributes `E`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub enum Literal {
     Boolean(bool),
     /// A whole number.
     Integer(i64),
+    /// A number, whole or not.
+    Decimal(Number),
     /// A time: nanoseconds since 1970, UTC.
     Time(i128),
 }

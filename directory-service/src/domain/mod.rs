@@ -11,6 +11,7 @@ mod fold;
 pub mod group;
 pub mod id;
 pub mod membership;
+pub mod number;
 pub mod page;
 pub mod profile;
 pub mod tenant;

@@ -18,6 +18,7 @@ use crate::domain::filter::{
     Comparison, Filter, GroupElement, GroupFilter, GroupOrderKey, Literal, Operator, Order, UserElement, UserFilter,
     UserOrderKey,
 };
+use crate::domain::number::Number;
 
 /// A question about users.
 pub(super) fn user_filter(filter: proto::Filter) -> Result<UserFilter, DirectoryError> {
@@ -188,6 +189,10 @@ fn read_comparison<A: Copy, E>(
         Some(WireLiteral::Text(text)) => Literal::Text(text),
         Some(WireLiteral::Boolean(truth)) => Literal::Boolean(truth),
         Some(WireLiteral::Integer(number)) => Literal::Integer(number),
+        Some(WireLiteral::Decimal(number)) => match Number::new(number) {
+            Some(number) => Literal::Decimal(number),
+            None => return refuse("a number is not finite"),
+        },
         Some(WireLiteral::Time(time)) => match nanos("literal", &time) {
             Ok(nanos) => Literal::Time(nanos),
             Err(_) => return refuse("a time is not one"),

@@ -433,6 +433,7 @@ mod tests {
                     comparison::Literal::Text(text) => text.clone(),
                     comparison::Literal::Boolean(flag) => flag.to_string(),
                     comparison::Literal::Integer(number) => number.to_string(),
+                    comparison::Literal::Decimal(number) => number.to_string(),
                     comparison::Literal::Time(time) => format!("{}s", time.seconds),
                 };
                 format!("{} {operator} {literal}", comparison.attribute)
