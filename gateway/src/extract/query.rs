@@ -4,6 +4,7 @@ use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 
 use crate::scim::error::ScimError;
+use crate::scim::list::{ListParameters, ListRequest};
 
 /// The query parameters of RFC 7644 §3.4.2 and §3.9, decoded once, with `+` as a space. Others, such as Entra's
 /// `aadOptscim062020`, are ignored.
@@ -23,6 +24,8 @@ pub struct ScimQuery {
     pub start_index: Option<String>,
     /// `count`.
     pub count: Option<String>,
+    /// `cursor`; also without a value it asks for a walk by cursor (RFC 9865 §2).
+    pub cursor: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ScimQuery {
@@ -47,10 +50,38 @@ impl ScimQuery {
                 "sortOrder" => set(&mut query.sort_order, &name, value)?,
                 "startIndex" => set(&mut query.start_index, &name, value)?,
                 "count" => set(&mut query.count, &name, value)?,
+                "cursor" => set(&mut query.cursor, &name, value)?,
                 _ => {} // not ours
             }
         }
         Ok(query)
+    }
+
+    /// The list that the query asks for.
+    ///
+    /// # Errors
+    /// As [`ListRequest::parse`].
+    pub fn list(self) -> Result<ListRequest, ScimError> {
+        let Self {
+            filter,
+            attributes,
+            excluded_attributes,
+            sort_by,
+            sort_order,
+            start_index,
+            count,
+            cursor,
+        } = self;
+        ListRequest::parse(ListParameters {
+            filter,
+            attributes,
+            excluded_attributes,
+            sort_by,
+            sort_order,
+            start_index,
+            count,
+            cursor,
+        })
     }
 }
 
@@ -85,6 +116,13 @@ mod tests {
             (query.count.as_deref(), query.start_index.as_deref()),
             (Some("5"), Some("-3"))
         );
+    }
+
+    #[tokio::test]
+    async fn a_cursor_may_be_there_without_a_value() {
+        for (text, expected) in [("", None), ("cursor&count=5", Some("")), ("cursor=a.b", Some("a.b"))] {
+            assert_eq!(query(text).await.unwrap().cursor.as_deref(), expected);
+        }
     }
 
     #[tokio::test]

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 use crate::extract::ScimQuery;
 use crate::response;
 use crate::scim::error::ScimError;
-use crate::scim::list::{ListResponse, MAX_COUNT};
+use crate::scim::list::{DEFAULT_COUNT, ListHead, MAX_COUNT};
 use crate::scim::schema::{self, ResourceKind};
 use crate::translate::link::BaseUrl;
 use crate::upstream::Visitor;
 
-/// `GET /ServiceProviderConfig` (RFC 7643 §5).
+/// How long a cursor is good for: as long as the directory's page tokens.
+const CURSOR_TIMEOUT_SECONDS: u32 = 3_600;
+
+/// `GET /ServiceProviderConfig` (RFC 7643 §5 and RFC 9865 §4).
 pub async fn service_provider_config(_: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
     check_no_filter(&query)?;
     let config = json!({
@@ -24,6 +27,14 @@ pub async fn service_provider_config(_: Visitor, base: BaseUrl, query: ScimQuery
         "changePassword": {"supported": false},
         "sort": {"supported": true},
         "etag": {"supported": true},
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_COUNT,
+            "maxPageSize": MAX_COUNT,
+            "cursorTimeout": CURSOR_TIMEOUT_SECONDS,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "OAuth Bearer Token",
@@ -96,14 +107,6 @@ fn check_no_filter(query: &ScimQuery) -> Result<(), ScimError> {
 
 /// All there is, on one page: paging parameters are ignored here (RFC 7644 §4).
 fn whole_list(resources: Vec<Value>) -> Response {
-    let total_results = resources.len() as u64;
-    response::scim(
-        StatusCode::OK,
-        &ListResponse {
-            total_results,
-            start_index: 1,
-            resources,
-        }
-        .to_json(),
-    )
+    let head = ListHead::of_all(resources.len());
+    response::scim(StatusCode::OK, &head.with(resources))
 }

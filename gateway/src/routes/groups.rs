@@ -5,11 +5,13 @@ use directory_proto::v1;
 use http::StatusCode;
 use tracing::instrument;
 
+use super::list::{self, Found, Selection, Window};
 use super::members::Shown;
-use super::{ListQuery, mode, projection, total};
+use super::{mode, projection};
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
 use crate::scim::error::ScimError;
+use crate::scim::list::ListRequest;
 use crate::scim::patch::PatchRequest;
 use crate::scim::resource::Resource;
 use crate::scim::schema::ResourceKind;
@@ -71,31 +73,51 @@ pub async fn show(
 /// `GET /Groups`. Entra asks for groups by name, and without their members.
 #[instrument(name = "scim.groups.list", skip_all)]
 pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
-    let projection = projection(directory.resource_type(KIND), &query)?;
-    let ListQuery {
-        page,
-        filter,
-        order,
-        page_size,
-        skip,
-    } = ListQuery::parse(directory.resource_type(KIND), directory.caller(), &query)?;
+    page(directory, base, query.list()?).await
+}
+
+/// `POST /Groups/.search` (RFC 7644 §3.4.3).
+#[instrument(name = "scim.groups.search", skip_all)]
+pub async fn search(
+    directory: TenantDirectory,
+    base: BaseUrl,
+    ScimJson(body): ScimJson,
+) -> Result<Response, ScimError> {
+    page(directory, base, ListRequest::parse_search(body)?).await
+}
+
+async fn page(directory: TenantDirectory, base: BaseUrl, wanted: ListRequest) -> Result<Response, ScimError> {
+    let projection = list::projection(directory.resource_type(KIND), &wanted)?;
+    let Selection { filter, order } = Selection::parse(directory.resource_type(KIND), directory.caller(), &wanted)?;
+    let Window { size, token, skip } = Window::of(&wanted.page);
     let request = v1::ListGroupsRequest {
         filter,
         order,
-        page_size,
-        page_token: String::new(),
+        page_size: size,
+        page_token: token,
         skip,
         include_total_size: true,
         read_mask: None,
     };
-    let found = directory.list_groups(request).await?;
-    let total = total(found.total_size, found.groups.len());
-    Ok(Shown {
+    let v1::ListGroupsResponse {
+        groups,
+        next_page_token,
+        total_size,
+        previous_page_token,
+    } = directory.list_groups(request).await?;
+    let head = Found {
+        items: groups.len(),
+        total: total_size,
+        next: next_page_token,
+        previous: previous_page_token,
+    }
+    .head(&wanted.page);
+    let shown = Shown {
         directory,
         projection,
         base,
-    }
-    .list(total, page.start_index, found.groups))
+    };
+    Ok(shown.list(&head, groups))
 }
 
 /// `PUT /Groups/{id}`: names and members are as the body says.

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 
 use crate::response;
 use crate::scim::error::ScimError;
-use crate::scim::list::ListResponse;
+use crate::scim::list::ListHead;
 use crate::scim::projection::Projection;
 use crate::scim::schema::{ResourceKind, ResourceType};
 use crate::translate;
@@ -61,18 +61,14 @@ impl Shown {
     }
 
     /// A list of groups.
-    pub fn list(self, total: u64, start_index: u64, groups: Vec<v1::Group>) -> Response {
+    pub fn list(self, head: &ListHead, groups: Vec<v1::Group>) -> Response {
         if !self.projection.wants("members") || groups.is_empty() {
-            let resources = groups.into_iter().map(|group| self.head(group)).collect();
-            let list = ListResponse {
-                total_results: total,
-                start_index,
-                resources,
-            };
-            return response::scim(StatusCode::OK, &list.to_json());
+            let resources = groups.into_iter().map(|group| self.head(group));
+            return response::scim(StatusCode::OK, &head.with(resources.collect()));
         }
+        let frame = head.to_json();
         let body = pieces(async move |mut answer| {
-            self.write_list(&mut answer, total, start_index, groups).await?;
+            self.write_list(&mut answer, &frame, groups).await?;
             Ok(answer)
         });
         response::with_body(StatusCode::OK, body)
@@ -88,39 +84,26 @@ impl Shown {
             .apply(translate::group::to_scim(group, self.resource_type(), &self.base))
     }
 
-    async fn write_list(
-        &self,
-        answer: &mut Answer,
-        total: u64,
-        start_index: u64,
-        groups: Vec<v1::Group>,
-    ) -> Result<(), Cut> {
-        let count = groups.len();
-        let frame = ListResponse {
-            total_results: total,
-            start_index,
-            resources: Vec::new(),
-        };
-        let mut frame = frame.to_json();
-        if let Value::Object(frame) = &mut frame {
-            frame.insert("itemsPerPage".to_owned(), count.into());
-            frame.remove("Resources");
-        }
-        answer.open(&frame, "Resources").await?;
+    async fn write_list(&self, answer: &mut Answer, frame: &Value, groups: Vec<v1::Group>) -> Result<(), Cut> {
+        answer.open(frame, "Resources").await?;
         for (index, group) in groups.into_iter().enumerate() {
             if index > 0 {
                 answer.write(",").await?;
             }
-            let id = group.id.clone();
-            let head = self.head(group);
-            match self.directory.list_members(&id, "").await {
-                Ok(first) => self.write_group(answer, &head, &id, first).await?,
-                // Deleted since it was listed: it has no members.
-                Err(error) if error.status == StatusCode::NOT_FOUND.as_u16() => answer.write(&head.to_string()).await?,
-                Err(error) => return Err(error.into()),
-            }
+            self.write_listed_group(answer, group).await?;
         }
         answer.write("]}").await
+    }
+
+    async fn write_listed_group(&self, answer: &mut Answer, group: v1::Group) -> Result<(), Cut> {
+        let id = group.id.clone();
+        let head = self.head(group);
+        match self.directory.list_members(&id, "").await {
+            Ok(first) => self.write_group(answer, &head, &id, first).await,
+            // Deleted since it was listed: it has no members.
+            Err(error) if error.status == StatusCode::NOT_FOUND.as_u16() => answer.write(&head.to_string()).await,
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn write_group(

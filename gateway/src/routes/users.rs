@@ -9,12 +9,13 @@ use http::StatusCode;
 use rand::Rng as _;
 use tracing::instrument;
 
-use super::{ListQuery, mode, projection, total, view};
+use super::list::{self, Found, Selection, Window};
+use super::{mode, projection, view};
 use crate::error::try_again;
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
 use crate::scim::error::ScimError;
-use crate::scim::list::ListResponse;
+use crate::scim::list::ListRequest;
 use crate::scim::patch::PatchRequest;
 use crate::scim::projection::Projection;
 use crate::scim::resource::Resource;
@@ -96,31 +97,48 @@ pub async fn show(
 /// `GET /Users`. Entra looks a user up with `filter=userName eq "..."` and compares with what it finds here.
 #[instrument(name = "scim.users.list", skip_all)]
 pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
-    let projection = projection(directory.resource_type(KIND), &query)?;
-    let ListQuery {
-        page,
-        filter,
-        order,
-        page_size,
-        skip,
-    } = ListQuery::parse(directory.resource_type(KIND), directory.caller(), &query)?;
+    page(&directory, &base, query.list()?).await
+}
+
+/// `POST /Users/.search` (RFC 7644 §3.4.3).
+#[instrument(name = "scim.users.search", skip_all)]
+pub async fn search(
+    directory: TenantDirectory,
+    base: BaseUrl,
+    ScimJson(body): ScimJson,
+) -> Result<Response, ScimError> {
+    page(&directory, &base, ListRequest::parse_search(body)?).await
+}
+
+async fn page(directory: &TenantDirectory, base: &BaseUrl, wanted: ListRequest) -> Result<Response, ScimError> {
+    let projection = list::projection(directory.resource_type(KIND), &wanted)?;
+    let Selection { filter, order } = Selection::parse(directory.resource_type(KIND), directory.caller(), &wanted)?;
+    let Window { size, token, skip } = Window::of(&wanted.page);
     let request = v1::ListUsersRequest {
         filter,
         order,
-        page_size,
-        page_token: String::new(),
+        page_size: size,
+        page_token: token,
         skip,
         read_mask: translate::user::read_mask(projection.wants("groups")),
         include_total_size: true,
     };
-    let found = directory.list_users(request).await?;
-    let shown = Shown::to(&directory, &projection, &base);
-    let list = ListResponse {
-        total_results: total(found.total_size, found.users.len()),
-        start_index: page.start_index,
-        resources: found.users.into_iter().map(|user| shown.body(user)).collect(),
-    };
-    Ok(response::scim(StatusCode::OK, &list.to_json()))
+    let v1::ListUsersResponse {
+        users,
+        next_page_token,
+        total_size,
+        previous_page_token,
+    } = directory.list_users(request).await?;
+    let head = Found {
+        items: users.len(),
+        total: total_size,
+        next: next_page_token,
+        previous: previous_page_token,
+    }
+    .head(&wanted.page);
+    let shown = Shown::to(directory, &projection, base);
+    let users = users.into_iter().map(|user| shown.body(user)).collect();
+    Ok(response::scim(StatusCode::OK, &head.with(users)))
 }
 
 /// `PUT /Users/{id}`: everything but an absent `active` is as the body says.

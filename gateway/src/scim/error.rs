@@ -6,7 +6,7 @@ use thiserror::Error;
 /// The schema of every error body.
 pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// The refinements of a status that this server uses, of those that RFC 7644 (table 9) names.
+/// The refinements of a status that this server uses, of those that RFC 7644 (table 9) and RFC 9865 (table 3) name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScimType {
     /// The filter is malformed, or attribute and operator do not fit.
@@ -23,6 +23,12 @@ pub enum ScimType {
     NoTarget,
     /// A value is missing, of the wrong type, or not allowed.
     InvalidValue,
+    /// The cursor is none of ours, or belongs to another question.
+    InvalidCursor,
+    /// The cursor is too old.
+    ExpiredCursor,
+    /// A page of a walk by cursor cannot have so many resources.
+    InvalidCount,
 }
 
 impl ScimType {
@@ -36,6 +42,9 @@ impl ScimType {
             Self::InvalidPath => "invalidPath",
             Self::NoTarget => "noTarget",
             Self::InvalidValue => "invalidValue",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }
@@ -94,6 +103,30 @@ impl ScimError {
     /// 400 `invalidFilter`.
     pub fn invalid_filter(detail: impl Into<String>) -> Self {
         Self::typed(400, ScimType::InvalidFilter, detail)
+    }
+
+    /// 400 `invalidCursor`. It never says why: a damaged cursor and one that another caller was given look the same.
+    pub fn invalid_cursor() -> Self {
+        Self::typed(
+            400,
+            ScimType::InvalidCursor,
+            "The cursor does not belong to this request: ask for the first page with an empty cursor, then send each \
+             nextCursor or previousCursor back with everything else as it was.",
+        )
+    }
+
+    /// 400 `expiredCursor`.
+    pub fn expired_cursor() -> Self {
+        Self::typed(
+            400,
+            ScimType::ExpiredCursor,
+            "The cursor has expired: ask for the first page again, with an empty cursor.",
+        )
+    }
+
+    /// 400 `invalidCount`.
+    pub fn invalid_count(detail: impl Into<String>) -> Self {
+        Self::typed(400, ScimType::InvalidCount, detail)
     }
 
     /// 400 `noTarget`.

@@ -14,4 +14,5 @@ pub mod patch;
 pub mod projection;
 pub mod resource;
 pub mod schema;
+pub mod search;
 mod value;

@@ -23,9 +23,8 @@ pub fn to_scim(status: &Status) -> ScimError {
     match reason {
         Reason::InvalidField => ScimError::invalid_value(fields(status)),
         Reason::InvalidFilter => ScimError::invalid_filter(status.message()),
-        Reason::InvalidPageToken | Reason::PageTokenExpired => {
-            ScimError::invalid_value("This page does not exist: begin at the first one again.")
-        }
+        Reason::InvalidPageToken => ScimError::invalid_cursor(),
+        Reason::PageTokenExpired => ScimError::expired_cursor(),
         Reason::MemberNotFound => ScimError::invalid_value(format!(
             "Members that are no users of this tenant: {}. Nothing was changed.",
             named(status, "member_ids")
@@ -161,7 +160,13 @@ mod tests {
                 Code::InvalidArgument,
                 Reason::InvalidPageToken,
                 400,
-                Some(ScimType::InvalidValue),
+                Some(ScimType::InvalidCursor),
+            ),
+            (
+                Code::InvalidArgument,
+                Reason::PageTokenExpired,
+                400,
+                Some(ScimType::ExpiredCursor),
             ),
             (
                 Code::InvalidArgument,
