@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use directory_proto::v1;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -222,11 +222,30 @@ where
         }
     };
     tokio::spawn(task.in_current_span());
-    Body::from_stream(stream::unfold(receiver, async |mut receiver| {
-        match receiver.recv().await {
-            Some(Some(piece)) => Some((Ok(piece), receiver)),
-            Some(None) => None,
-            None => Some((Err(std::io::Error::other("the answer is incomplete")), receiver)),
-        }
-    }))
+    let pieces = stream::unfold(receiver, async |mut receiver| match receiver.recv().await {
+        Some(Some(piece)) => Some((Ok(piece), receiver)),
+        Some(None) => None,
+        None => Some((Err(std::io::Error::other("the answer is incomplete")), receiver)),
+    });
+    // Compression asks again after the end.
+    Body::from_stream(pieces.fuse())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_may_be_asked_again_after_its_end() {
+        let body = pieces(async |mut answer: Answer| {
+            answer.write("{}").await?;
+            Ok(answer)
+        });
+
+        let mut data = body.into_data_stream();
+
+        assert_eq!(data.next().await.unwrap().unwrap(), "{}");
+        assert!(data.next().await.is_none());
+        assert!(data.next().await.is_none());
+    }
 }
