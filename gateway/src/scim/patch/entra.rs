@@ -74,6 +74,8 @@ impl Normaliser<'_> {
     }
 
     /// A URN alone, as a path or as a key, stands for the attributes below it.
+    ///
+    /// `schemas` among them is ignored: scim2-models writes it into an extension as into a resource.
     fn extension_as_object(self, schema: &Schema, value: Option<Value>) -> Result<Vec<Operation>, ScimError> {
         let qualified = |name: &str| format!("{}:{name}", schema.id);
         let is_removed = self.action == Action::Remove || value == Some(Value::Null);
@@ -95,7 +97,9 @@ impl Normaliser<'_> {
             )));
         };
         for (name, value) in members {
-            operations.extend(self.at(&qualified(&name), Some(value))?);
+            if !name.eq_ignore_ascii_case("schemas") {
+                operations.extend(self.at(&qualified(&name), Some(value))?);
+            }
         }
         Ok(operations)
     }

@@ -91,7 +91,7 @@ fn an_operation_without_a_path_has_paths_as_keys() {
         json!([{"op": "replace", "value": {
             "displayName": "Dora", "name.givenName": "Dora", "id": "9", "schemas": ["x"], "META": {"version": "2"},
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber": "E-9",
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"Department": "Ops"},
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"schemas": [ENT], "Department": "Ops"},
             "urn:ietf:params:scim:schemas:core:2.0:User:nickName": "D",
             "urn:ietf:params:scim:schemas:extension:Acme:2.0:User:costCode": "78",
             "urn:ietf:params:scim:schemas:extension:Acme:2.0:User": {"x": 1},
