@@ -27,7 +27,7 @@ struct Cli {
 enum Command {
     /// Runs the gateway and the directory in this process, on an embedded SQLite database.
     Up(up::UpArgs),
-    /// Creates, shows, lists and deletes tenants (operator tokens only).
+    /// Creates, shows, lists, changes and deletes tenants.
     Tenant(tenants::TenantCommand),
     /// Issues, lists and revokes bearer tokens.
     Token(tokens::TokenCommand),

@@ -1,13 +1,20 @@
 //! `rollcall tenant`: the tenants of the directory, for operators.
 
+mod setting;
+
 use clap::{Args, Subcommand};
-use directory_proto::v1::{self, CreateTenantRequest, DeleteTenantRequest, GetTenantRequest, ListTenantsRequest};
+use directory_proto::v1::{
+    self, CreateTenantRequest, DeleteTenantRequest, GetTenantRequest, ListTenantsRequest, UpdateTenantRequest,
+};
+use prost_types::FieldMask;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::{self, Page, Record, Row, rfc3339, to_the_second};
+
+use self::setting::Setting;
 
 /// `rollcall tenant`.
 #[derive(Args, Debug)]
@@ -41,6 +48,14 @@ enum Action {
     Show {
         /// The tenant.
         slug: String,
+    },
+    /// Changes settings of a tenant and shows it.
+    Set {
+        /// The tenant.
+        slug: String,
+        /// A setting and its new value; the keys are display_name, provisioning_source and strict_patch (true or false).
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        settings: Vec<Setting>,
     },
     /// Deletes a tenant and its tokens for good.
     Delete {
@@ -91,6 +106,15 @@ impl TenantCommand {
                 let request = GetTenantRequest { slug };
                 let tenant = tenants().get_tenant(request).await.map_err(explain)?;
                 output::show(output, &Tenant::from(tenant.into_inner()))
+            }
+            Action::Set { slug, settings } => {
+                let (tenant, paths) = setting::update(slug, settings)?;
+                let request = UpdateTenantRequest {
+                    tenant: Some(tenant),
+                    update_mask: Some(FieldMask { paths }),
+                };
+                let changed = tenants().update_tenant(request).await.map_err(explain)?;
+                output::show(output, &Tenant::from(changed.into_inner()))
             }
             Action::Delete { slug, force } => {
                 let request = DeleteTenantRequest {

@@ -394,3 +394,64 @@ fn tenants_are_created_shown_and_deleted_only_on_purpose() {
         assert_eq!(up.json(&["tenant", "list"]).as_array().map(Vec::len), Some(1));
     });
 }
+
+#[test]
+fn a_tenants_settings_are_changed_several_at_once_and_shown() {
+    run_alone(async || {
+        let up = Up::start().await;
+        credentials(&up).await;
+        up.says(&["tenant", "create", "acme"]);
+        let shown = up.says(&["tenant", "show", "acme"]);
+        assert!(Regex::new(r"Strict PATCH\s+no").unwrap().is_match(&shown), "{shown}");
+
+        let set = [
+            "tenant",
+            "set",
+            "acme",
+            "strict_patch=true",
+            "display_name=Acme = Ltd",
+            "provisioning_source=okta",
+        ];
+        let said = up.json(&set);
+
+        assert_eq!(said["strict_patch"], json!(true));
+        assert_eq!(said["display_name"], json!("Acme = Ltd"));
+        assert_eq!(said["provisioning_source"], json!("okta"));
+        assert_eq!(said["version"], json!(2));
+        assert_eq!(up.json(&["tenant", "show", "acme"]), said);
+        let one = up.json(&["tenant", "set", "acme", "strict_patch=false"]);
+        assert_eq!(one["display_name"], json!("Acme = Ltd"), "what is not named stays");
+        assert_eq!(one["strict_patch"], json!(false));
+    });
+}
+
+#[test]
+fn a_setting_that_does_not_exist_is_refused_with_the_keys_that_do() {
+    run_alone(async || {
+        let up = Up::start().await;
+        credentials(&up).await;
+
+        for wrong in ["colour=red", "strict_patch"] {
+            let output = up.rollcall(&["tenant", "set", "default", "strict_patch=true", wrong]);
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                errors.contains("display_name, provisioning_source, strict_patch"),
+                "{errors}"
+            );
+        }
+        let errors = up.refuses(&[
+            "tenant",
+            "set",
+            "default",
+            "strict_patch=true",
+            "provisioning_source=A B",
+        ]);
+        assert!(errors.contains("provisioning_source"), "{errors}");
+        assert_eq!(
+            up.json(&["tenant", "show", "default"])["version"],
+            json!(1),
+            "nothing changed"
+        );
+    });
+}
