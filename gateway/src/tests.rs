@@ -11,6 +11,8 @@ use directory_proto::client::DirectoryClient;
 use directory_proto::status::refuse;
 use directory_proto::v1;
 use directory_proto::v1::group_service_server::{GroupService, GroupServiceServer};
+use directory_proto::v1::search_result::Resource;
+use directory_proto::v1::search_service_server::{SearchService, SearchServiceServer};
 use directory_proto::v1::token_service_server::{TokenService, TokenServiceServer};
 use directory_proto::v1::user_service_server::{UserService, UserServiceServer};
 use http::request::Builder;
@@ -170,6 +172,39 @@ impl GroupService for Shared {
     }
 }
 
+#[tonic::async_trait]
+impl SearchService for Shared {
+    async fn search(&self, request: tonic::Request<v1::SearchRequest>) -> Answer<v1::SearchResponse> {
+        let request = request.into_inner();
+        if request.page_token == "old" {
+            return Err(refuse(Code::InvalidArgument, v1::ErrorReason::PageTokenExpired, "old").into());
+        }
+        let user = request.users.map(|_| {
+            Resource::User(v1::User {
+                id: ID.to_owned(),
+                ..Default::default()
+            })
+        });
+        let group = request.groups.map(|_| {
+            Resource::Group(v1::Group {
+                id: "g".to_owned(),
+                ..Default::default()
+            })
+        });
+        let found = [group.clone(), user, group].into_iter().flatten();
+        Ok(tonic::Response::new(v1::SearchResponse {
+            results: found
+                .map(|resource| v1::SearchResult {
+                    resource: Some(resource),
+                })
+                .collect(),
+            next_page_token: "next".to_owned(),
+            previous_page_token: request.page_token,
+            total_size: Some(7),
+        }))
+    }
+}
+
 async fn gateway(fake: &Arc<Fake>) -> Router {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -177,6 +212,7 @@ async fn gateway(fake: &Arc<Fake>) -> Router {
         .add_service(TokenServiceServer::new(Shared(fake.clone())))
         .add_service(UserServiceServer::new(Shared(fake.clone())))
         .add_service(GroupServiceServer::new(Shared(fake.clone())))
+        .add_service(SearchServiceServer::new(Shared(fake.clone())))
         .serve_with_incoming(TcpIncoming::from(listener));
     tokio::spawn(server);
     let directory = DirectoryClient::new(&format!("http://{address}")).unwrap();
@@ -251,6 +287,51 @@ async fn a_list_of_groups_shows_the_members_of_each() {
     for group in list["Resources"].as_array().unwrap() {
         assert_eq!(group["members"].as_array().unwrap().len(), 1_000 * PAGES);
     }
+}
+
+#[tokio::test]
+async fn the_root_lists_users_and_groups_with_their_members() {
+    let at = |query: &str| Request::builder().uri(format!("/scim/v2{query}"));
+    for query in ["?cursor=5.here", "?cursor=5.here&count=5"] {
+        let list = json(ask(Fake::default(), at(query), "").await.0).await;
+
+        let found = list["Resources"].as_array().unwrap();
+        let ids: Vec<&str> = found.iter().map(|found| found["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["g", ID, "g"]);
+        assert_eq!(found[2]["members"].as_array().unwrap().len(), 1_000 * PAGES);
+        assert_eq!(
+            [
+                &list["totalResults"],
+                &list["itemsPerPage"],
+                &list["nextCursor"],
+                &list["previousCursor"]
+            ],
+            [&json!(7), &json!(3), &json!("5.next"), &json!("5.here")]
+        );
+        assert_eq!(list.get("startIndex"), None);
+    }
+
+    let (response, fake) = ask(Fake::default(), at("?attributes=userName"), "").await;
+    assert_eq!(json(response).await["Resources"].as_array().unwrap().len(), 3);
+    assert_eq!(fake.pages_read.load(Ordering::SeqCst), 0, "members are not wanted");
+
+    let users_alone = "?filter=meta.resourceType+eq+%22User%22&startIndex=2";
+    let list = json(ask(Fake::default(), at(users_alone), "").await.0).await;
+    assert_eq!(list["Resources"].as_array().unwrap().len(), 1);
+    assert_eq!(list["startIndex"], json!(2));
+    assert_eq!(list.get("nextCursor"), None, "not asked for by cursor");
+}
+
+#[tokio::test]
+async fn an_old_cursor_has_expired() {
+    let request = Request::builder().uri("/scim/v2?cursor=5.old");
+
+    let error = json(ask(Fake::default(), request, "").await.0).await;
+
+    assert_eq!(
+        (&error["status"], &error["scimType"]),
+        (&json!("400"), &json!("expiredCursor"))
+    );
 }
 
 #[tokio::test]

@@ -199,6 +199,11 @@ impl TenantDirectory {
         answer(self.client.groups().list_members(request).await)
     }
 
+    /// Lists users and groups together, the groups without their members.
+    pub async fn search(&self, request: v1::SearchRequest) -> Result<v1::SearchResponse, ScimError> {
+        answer(self.client.search().search(request).await)
+    }
+
     fn group_writes(&self) -> DirectoryClient {
         self.client.clone().with_timeout(GROUP_WRITE_TIMEOUT)
     }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tracing::instrument;
 
 use super::list::{self, Found, Selection, Window};
-use super::members::Shown;
+use super::members::{Listed, Shown};
 use super::{mode, projection};
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
@@ -117,7 +117,7 @@ async fn page(directory: TenantDirectory, base: BaseUrl, wanted: ListRequest) ->
         projection,
         base,
     };
-    Ok(shown.list(&head, groups))
+    Ok(shown.list(&head, groups.into_iter().map(Listed::Group).collect()))
 }
 
 /// `PUT /Groups/{id}`: names and members are as the body says.

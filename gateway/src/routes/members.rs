@@ -1,4 +1,4 @@
-//! Answers that show groups. Members are read page by page and written to the answer as they come, so that memory
+//! Answers that show groups, lists with users among them too. Members are read page by page and written to the answer as they come, so that memory
 //! stays flat. A failure on the way breaks the connection off: such an answer never ends like a whole one.
 
 use std::sync::Arc;
@@ -26,6 +26,14 @@ use crate::upstream::TenantDirectory;
 const PIECE_BYTES: usize = 64 * 1024;
 /// How long a caller may leave a piece unread before we give up on it.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A resource of a list that is about to be written.
+pub enum Listed {
+    /// It is all there.
+    Whole(Value),
+    /// A group, whose members are read when its turn comes.
+    Group(v1::Group),
+}
 
 /// How one caller sees groups in one answer.
 pub struct Shown {
@@ -60,15 +68,19 @@ impl Shown {
         response::tagged(response::scim(status, &self.head(group)), version)
     }
 
-    /// A list of groups.
-    pub fn list(self, head: &ListHead, groups: Vec<v1::Group>) -> Response {
-        if !self.projection.wants("members") || groups.is_empty() {
-            let resources = groups.into_iter().map(|group| self.head(group));
+    /// A list with groups in it.
+    pub fn list(self, head: &ListHead, items: Vec<Listed>) -> Response {
+        let has_groups = items.iter().any(|item| matches!(item, Listed::Group(_)));
+        if !has_groups || !self.projection.wants("members") {
+            let resources = items.into_iter().map(|item| match item {
+                Listed::Whole(resource) => resource,
+                Listed::Group(group) => self.head(group),
+            });
             return response::scim(StatusCode::OK, &head.with(resources.collect()));
         }
         let frame = head.to_json();
         let body = pieces(async move |mut answer| {
-            self.write_list(&mut answer, &frame, groups).await?;
+            self.write_list(&mut answer, &frame, items).await?;
             Ok(answer)
         });
         response::with_body(StatusCode::OK, body)
@@ -84,13 +96,16 @@ impl Shown {
             .apply(translate::group::to_scim(group, self.resource_type(), &self.base))
     }
 
-    async fn write_list(&self, answer: &mut Answer, frame: &Value, groups: Vec<v1::Group>) -> Result<(), Cut> {
+    async fn write_list(&self, answer: &mut Answer, frame: &Value, items: Vec<Listed>) -> Result<(), Cut> {
         answer.open(frame, "Resources").await?;
-        for (index, group) in groups.into_iter().enumerate() {
+        for (index, item) in items.into_iter().enumerate() {
             if index > 0 {
                 answer.write(",").await?;
             }
-            self.write_listed_group(answer, group).await?;
+            match item {
+                Listed::Whole(resource) => answer.write(&resource.to_string()).await?,
+                Listed::Group(group) => self.write_listed_group(answer, group).await?,
+            }
         }
         answer.write("]}").await
     }

@@ -5,6 +5,7 @@ mod discovery;
 mod groups;
 mod list;
 mod members;
+mod search;
 mod users;
 
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::upstream::Gateway;
 /// Everything below the SCIM root.
 pub fn router() -> Router<Gateway> {
     Router::new()
+        .route("/", get(search::list))
+        .route("/.search", post(search::search))
         .route("/Users", get(users::list).post(users::create))
         .route("/Users/.search", post(users::search))
         .route(

@@ -30,7 +30,7 @@ const KIND: ResourceKind = ResourceKind::User;
 const PATCH_ATTEMPTS: u32 = 24;
 
 /// How one caller sees users in one answer.
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     resource_type: &'a Arc<ResourceType>,
     view: ActiveView,
     projection: &'a Projection,
@@ -38,7 +38,7 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn to(directory: &'a TenantDirectory, projection: &'a Projection, base: &'a BaseUrl) -> Self {
+    pub(super) fn to(directory: &'a TenantDirectory, projection: &'a Projection, base: &'a BaseUrl) -> Self {
         Self {
             resource_type: directory.resource_type(KIND),
             view: view(directory.caller()),
@@ -47,7 +47,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    fn body(&self, user: v1::User) -> serde_json::Value {
+    pub(super) fn body(&self, user: v1::User) -> serde_json::Value {
         self.projection
             .apply(translate::user::to_scim(user, self.resource_type, self.view, self.base))
     }

@@ -5,6 +5,7 @@
 pub mod filter;
 pub mod group;
 pub mod link;
+pub mod search;
 pub mod status;
 pub mod user;
 pub mod version;
@@ -80,7 +81,7 @@ fn attribute(path: &str) -> String {
         "source_active" => "active".to_owned(),
         "skip" => "startIndex".to_owned(),
         "page_size" => "count".to_owned(),
-        "order" | "order.attribute" => "sortBy".to_owned(),
+        "order" | "order.attribute" | "users.order_by" | "groups.order_by" => "sortBy".to_owned(),
         "member_ids" => "members".to_owned(),
         _ if path.starts_with("members.") => "members".to_owned(),
         _ => camel_case(path),

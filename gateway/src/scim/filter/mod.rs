@@ -2,6 +2,7 @@
 
 mod ast;
 mod evaluate;
+mod narrow;
 mod parser;
 mod patch_path;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 pub use ast::{CompareOp, Filter, Literal};
 pub use evaluate::{evaluate, evaluate_element, satisfies};
-pub use parser::parse;
+pub use narrow::Narrowed;
+pub use parser::{parse, parse_beside};
 
 pub(super) use patch_path::{PatchPath, PatchTarget, parse_patch_path};

@@ -29,12 +29,32 @@ const MAX_TERMS: usize = 200;
 /// # Errors
 /// 400 `invalidFilter`: malformed, beyond a bound, an unknown attribute, or an operator or literal that does not fit.
 pub fn parse(resource_type: &Arc<ResourceType>, text: &str) -> Result<Filter, ScimError> {
+    whole(Parser::new(resource_type, text), text)
+}
+
+/// Reads a filter for resources of one type in a list that has resources of another type as well: it may ask about
+/// attributes that only those have (RFC 7644 §3.4.2.1). [`Filter::narrow`] takes these out.
+///
+/// # Errors
+/// As [`parse`]; unknown is what neither type has.
+pub fn parse_beside(
+    resource_type: &Arc<ResourceType>,
+    other: &Arc<ResourceType>,
+    text: &str,
+) -> Result<Filter, ScimError> {
+    let parser = Parser {
+        beside: Some(other),
+        ..Parser::new(resource_type, text)
+    };
+    whole(parser, text)
+}
+
+fn whole(mut parser: Parser<'_>, text: &str) -> Result<Filter, ScimError> {
     if text.len() > MAX_BYTES {
         return Err(ScimError::invalid_filter(format!(
             "The filter is longer than {MAX_BYTES} bytes; shorten it."
         )));
     }
-    let mut parser = Parser::new(resource_type, text);
     let filter = parser.filter(None)?;
     parser.skip_space();
     if !parser.rest().is_empty() {
@@ -93,6 +113,8 @@ enum Raw {
 
 struct Parser<'a> {
     resource_type: &'a ResourceType,
+    /// The other type of resource that is asked about.
+    beside: Option<&'a ResourceType>,
     text: &'a str,
     at: usize,
     depth: usize,
@@ -106,6 +128,7 @@ impl<'a> Parser<'a> {
     const fn new(resource_type: &'a ResourceType, text: &'a str) -> Self {
         Self {
             resource_type,
+            beside: None,
             text,
             at: 0,
             depth: 0,
@@ -233,10 +256,14 @@ impl<'a> Parser<'a> {
     fn resolve(&self, scope: Scope<'_>, start: usize, name: &str) -> Result<AttributePath, ScimError> {
         let resolved = match scope {
             Some(scope) => scope.find_part(name),
-            None => AttributePath::resolve(self.resource_type, name).ok(),
+            None => self.find(name),
         };
         let unknown = || {
-            let owner = scope.map_or_else(|| self.resource_type.kind.name().to_owned(), |scope| scope.to_string());
+            let owner = match (scope, self.beside) {
+                (Some(scope), _) => scope.to_string(),
+                (None, None) => self.resource_type.kind.name().to_owned(),
+                (None, Some(other)) => format!("neither {} nor {}", self.resource_type.kind.name(), other.kind.name()),
+            };
             self.fail_at(
                 start,
                 &format!("{owner} has no attribute{}; see /Schemas", printable_name(name)),
@@ -247,6 +274,13 @@ impl<'a> Parser<'a> {
             return Err(self.fail_at(start, &format!("{path} cannot be asked about")));
         }
         Ok(path)
+    }
+
+    fn find(&self, name: &str) -> Option<AttributePath> {
+        let types = std::iter::once(self.resource_type).chain(self.beside);
+        types
+            .into_iter()
+            .find_map(|resource_type| AttributePath::resolve(resource_type, name).ok())
     }
 
     /// `attribute[filter]`, and Entra's `attribute[filter].sub op value`.
