@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use http::Uri;
 
+use crate::extract::BodyTime;
+
 /// The flags and environment variables of `gateway serve`. [`ServeArgs::check`] makes settings of them.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -22,6 +24,11 @@ pub struct ServeArgs {
     /// `meta.location`; without it the request's Host header does.
     #[arg(long, env = "GATEWAY_PUBLIC_URL")]
     public_url: Option<String>,
+    /// Whether the proxy in front says how it was reached: the first host and proto of Forwarded, or X-Forwarded-Host and
+    /// X-Forwarded-Proto, then begin every `meta.location`, unless there is a public URL. Only for a proxy that overwrites
+    /// what callers send in these headers.
+    #[arg(long, env = "GATEWAY_TRUST_FORWARDED", default_value = "false")]
+    trust_forwarded: String,
     /// How long open requests may take to finish once the gateway is told to stop.
     #[arg(long, env = "GATEWAY_SHUTDOWN_GRACE_SECONDS", default_value = "40")]
     shutdown_grace_seconds: String,
@@ -35,8 +42,42 @@ pub struct Config {
     pub directory_endpoint: String,
     /// The address by which callers reach the gateway; without it the request's Host header tells.
     pub public_url: Option<String>,
+    /// Whether a proxy's word about the host that it was reached at is believed.
+    pub trust_forwarded: bool,
     /// How long open requests may take to finish after the stop.
     pub shutdown_grace: Duration,
+    /// What callers may not exceed.
+    pub(crate) limits: Limits,
+}
+
+/// How long callers may take, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For the head of a request, and between two requests.
+    pub head: Duration,
+    /// For the body of a request.
+    pub body: BodyTime,
+    /// From the head of a request to the head of its answer: longer than any call to the directory.
+    pub answer: Duration,
+    /// To take any of what is written.
+    pub unread: Duration,
+    /// To hang up after the last answer of a connection.
+    pub linger: Duration,
+    /// Connections at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            body: BodyTime::default(),
+            answer: Duration::from_secs(60),
+            unread: Duration::from_secs(60),
+            linger: Duration::from_secs(5),
+            connections: 10_000,
+        }
+    }
 }
 
 impl Config {
@@ -45,7 +86,9 @@ impl Config {
         Self {
             directory_endpoint: directory_endpoint.into(),
             public_url: None,
+            trust_forwarded: false,
             shutdown_grace: Duration::from_secs(40),
+            limits: Limits::default(),
         }
     }
 }
@@ -80,6 +123,7 @@ impl ServeArgs {
         if public_url.as_deref().is_some_and(|url| !is_base_url(url)) {
             problems.push("GATEWAY_PUBLIC_URL must look like https://scim.example.com".to_owned());
         }
+        let trust_forwarded = boolean("GATEWAY_TRUST_FORWARDED", &self.trust_forwarded, &mut problems);
         let grace = self
             .shutdown_grace_seconds
             .parse()
@@ -88,14 +132,13 @@ impl ServeArgs {
         if grace.is_none() {
             problems.push("GATEWAY_SHUTDOWN_GRACE_SECONDS must be a whole number from 0 to 3600".to_owned());
         }
-        match (http_listen, admin_listen, grace) {
-            (Some(http_listen), Some(admin_listen), Some(grace)) if problems.is_empty() => {
-                let shutdown_grace = Duration::from_secs(grace);
-                let directory_endpoint = self.directory_endpoint;
+        match (http_listen, admin_listen, trust_forwarded, grace) {
+            (Some(http_listen), Some(admin_listen), Some(trust_forwarded), Some(grace)) if problems.is_empty() => {
                 let config = Config {
-                    directory_endpoint,
                     public_url,
-                    shutdown_grace,
+                    trust_forwarded,
+                    shutdown_grace: Duration::from_secs(grace),
+                    ..Config::new(self.directory_endpoint)
                 };
                 Ok(Serve {
                     config,
@@ -114,6 +157,14 @@ fn address(name: &str, text: &str, problems: &mut Vec<String>) -> Option<SocketA
         problems.push(format!("{name} must be address:port, such as 0.0.0.0:8080"));
     }
     address
+}
+
+fn boolean(name: &str, text: &str, problems: &mut Vec<String>) -> Option<bool> {
+    let value = text.to_ascii_lowercase().parse().ok();
+    if value.is_none() {
+        problems.push(format!("{name} must be true or false"));
+    }
+    value
 }
 
 /// An `http` or `https` URL with a host and without a query.
@@ -135,6 +186,7 @@ mod tests {
             admin_listen: "[::1]:0".to_owned(),
             directory_endpoint: "http://127.0.0.1:50051".to_owned(),
             public_url: Some(String::new()),
+            trust_forwarded: "True".to_owned(),
             shutdown_grace_seconds: "7".to_owned(),
         }
     }
@@ -145,6 +197,7 @@ mod tests {
 
         assert_eq!(serve.config.shutdown_grace, Duration::from_secs(7));
         assert_eq!(serve.config.public_url, None);
+        assert!(serve.config.trust_forwarded);
         assert_eq!(serve.admin_listen.to_string(), "[::1]:0");
     }
 
@@ -154,6 +207,7 @@ mod tests {
             http_listen: "8080".to_owned(),
             directory_endpoint: "directory:50051".to_owned(),
             public_url: Some("scim.example.com".to_owned()),
+            trust_forwarded: "yes".to_owned(),
             shutdown_grace_seconds: "soon".to_owned(),
             ..args()
         };
@@ -164,10 +218,11 @@ mod tests {
             "HTTP_LISTEN",
             "DIRECTORY_ENDPOINT",
             "PUBLIC_URL",
+            "TRUST_FORWARDED",
             "SHUTDOWN_GRACE_SECONDS",
         ] {
             assert!(message.contains(name), "{name} is not in {message}");
         }
-        assert_eq!(message.lines().count(), 4);
+        assert_eq!(message.lines().count(), 5);
     }
 }

@@ -37,7 +37,7 @@ pub fn unauthorized() -> ScimError {
 pub fn no_such_path() -> ScimError {
     ScimError::not_found(
         "There is no such endpoint. The tenant URL ends in /scim/v2; below it are Users, Groups, ServiceProviderConfig, \
-         ResourceTypes, and Schemas, written like that and with no slash at the end.",
+         ResourceTypes, and Schemas, written like that.",
     )
 }
 

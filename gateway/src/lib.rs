@@ -8,6 +8,7 @@ mod auth;
 mod config;
 mod error;
 mod extract;
+mod manners;
 mod metrics;
 mod response;
 mod routes;

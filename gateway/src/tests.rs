@@ -24,6 +24,7 @@ use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
 use crate::auth::Callers;
+use crate::config::Limits;
 use crate::server::router;
 use crate::upstream::Gateway;
 
@@ -216,11 +217,13 @@ async fn gateway(fake: &Arc<Fake>) -> Router {
         .serve_with_incoming(TcpIncoming::from(listener));
     tokio::spawn(server);
     let directory = DirectoryClient::new(&format!("http://{address}")).unwrap();
-    router(Gateway {
+    let gateway = Gateway {
         directory,
         callers: Callers::new(),
         public_base: None,
-    })
+        trusts_forwarded: false,
+    };
+    router(gateway, Limits::default())
 }
 
 async fn ask(fake: Fake, request: Builder, body: &str) -> (Response, Arc<Fake>) {

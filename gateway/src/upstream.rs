@@ -8,14 +8,13 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use directory_proto::client::DirectoryClient;
 use directory_proto::v1;
-use http::header::HOST;
 use http::request::Parts;
 use secrecy::SecretString;
 use tonic::{Response, Status};
 
 use crate::auth::{Caller, Callers, bearer_token};
 use crate::error::unauthorized;
-use crate::extract::RequestId;
+use crate::extract::{Forwarded, Host, RequestId};
 use crate::scim::error::ScimError;
 use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
 use crate::translate;
@@ -35,6 +34,8 @@ pub struct Gateway {
     pub callers: Callers,
     /// The SCIM root as callers shall see it; without it the request's host tells.
     pub public_base: Option<BaseUrl>,
+    /// Whether a proxy's word about that host is believed.
+    pub trusts_forwarded: bool,
 }
 
 impl Gateway {
@@ -55,9 +56,16 @@ impl FromRequestParts<Gateway> for BaseUrl {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Infallible> {
-        let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = named.or(parts.uri.authority().map(http::uri::Authority::as_str));
-        Ok(gateway.public_base.clone().unwrap_or_else(|| Self::of_host(host)))
+        if let Some(base) = &gateway.public_base {
+            return Ok(base.clone());
+        }
+        let named = parts.extensions.get::<Host>();
+        let forwarded = gateway
+            .trusts_forwarded
+            .then(|| Forwarded::read(&parts.headers))
+            .unwrap_or_default();
+        let scheme = forwarded.scheme.unwrap_or("http");
+        Ok(Self::of_host(scheme, forwarded.host.as_ref().or(named)))
     }
 }
 

@@ -1,7 +1,11 @@
 //! What a handler takes from a request: the JSON body, the query, the id in the path, and the preconditions. Each is
 //! checked here, so that handlers only see good ones.
 
+mod accept;
 mod body;
+mod header;
+mod host;
+mod json;
 mod preconditions;
 mod query;
 
@@ -9,7 +13,9 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use uuid::Uuid;
 
-pub use self::body::ScimJson;
+pub use self::accept::MediaType;
+pub use self::body::{BodyTime, ScimJson};
+pub use self::host::{Forwarded, Host};
 pub use self::preconditions::{IfMatch, IfNoneMatch};
 pub use self::query::ScimQuery;
 use crate::scim::error::ScimError;

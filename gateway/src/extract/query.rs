@@ -1,10 +1,15 @@
 //! The query of a request.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use crate::scim::error::ScimError;
 use crate::scim::list::{ListParameters, ListRequest};
+
+/// Ours are fewer than ten; some clients add their own.
+const MAX_PARAMETERS: usize = 100;
+const UNDECODABLE: &str =
+    "The query cannot be decoded: percent-encode it as UTF-8, two hexadecimal digits after each percent sign.";
 
 /// The query parameters of RFC 7644 §3.4.2 and §3.9, decoded once, with `+` as a space. Others, such as Entra's
 /// `aadOptscim062020`, are ignored.
@@ -32,8 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ScimQuery {
     type Rejection = ScimError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ScimError> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|_| ScimError::invalid_value("The query string cannot be decoded."))?;
+        let pairs = parts.uri.query().map(pairs).transpose()?.unwrap_or_default();
         Self::from_pairs(pairs)
     }
 }
@@ -85,6 +89,43 @@ impl ScimQuery {
     }
 }
 
+/// The parameters of a query, decoded as HTML forms are: `+` is a space. Nothing is guessed: what cannot be decoded could
+/// be a filter that means something else.
+fn pairs(query: &str) -> Result<Vec<(String, String)>, ScimError> {
+    let parts: Vec<&str> = query.split('&').filter(|part| !part.is_empty()).collect();
+    if parts.len() > MAX_PARAMETERS {
+        return Err(ScimError::invalid_value(format!(
+            "The query has more than {MAX_PARAMETERS} parameters; send those that are meant."
+        )));
+    }
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        match (decoded(name), decoded(value)) {
+            (Some(name), Some(value)) => Ok((name, value)),
+            _ if name == "filter" => Err(ScimError::invalid_filter(UNDECODABLE)),
+            _ => Err(ScimError::invalid_value(UNDECODABLE)),
+        }
+    };
+    parts.into_iter().map(pair).collect()
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
+            _ => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
 fn set(slot: &mut Option<String>, name: &str, value: String) -> Result<(), ScimError> {
     match slot.replace(value) {
         None => Ok(()),
@@ -131,5 +172,36 @@ mod tests {
             query("filter=a&filter=b").await.unwrap_err().to_json()["scimType"],
             "invalidValue"
         );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_decoded_is_refused_and_not_guessed() {
+        for (text, scim_type) in [
+            ("filter=%", "invalidFilter"),
+            ("filter=%4", "invalidFilter"),
+            ("filter=%zz", "invalidFilter"),
+            ("filter=%+4", "invalidFilter"),
+            ("filter=%ff", "invalidFilter"),
+            ("filter=%ed%a0%80", "invalidFilter"),
+            ("count=%c3", "invalidValue"),
+            ("%ff=1", "invalidValue"),
+            ("other=%e4", "invalidValue"),
+        ] {
+            let error = query(text).await.unwrap_err().to_json();
+            assert_eq!(
+                (&error["status"], &error["scimType"]),
+                (&"400".into(), &scim_type.into()),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn parameters_are_few_and_an_empty_one_is_none() {
+        assert!(query(&"a=1&".repeat(100)).await.is_ok());
+        assert!(query(&"&".repeat(10_000)).await.is_ok());
+        assert_eq!(query(&"a=1&".repeat(101)).await.unwrap_err().status, 400);
+        assert_eq!(query("filter&count=").await.unwrap().filter.as_deref(), Some(""));
+        assert_eq!(query("FILTER=x").await.unwrap().filter, None);
     }
 }

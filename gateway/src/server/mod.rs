@@ -1,0 +1,183 @@
+//! The HTTP server: its listener, its connections, and the stop.
+
+mod connection;
+mod router;
+mod unparsed;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory_proto::client::{DirectoryClient, InvalidEndpoint};
+use directory_proto::service::{Runtime, admin};
+use directory_proto::v1::WhoAmIRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use self::connection::Guarded;
+pub(crate) use self::router::router;
+use crate::auth::Callers;
+use crate::config::{Config, ConfigError, Limits, ServeArgs};
+use crate::metrics;
+use crate::translate::link::BaseUrl;
+use crate::upstream::Gateway;
+
+/// How often a silent HTTP/2 connection is asked whether it is still there.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How many requests one HTTP/2 connection may have open at once.
+const STREAMS: u32 = 128;
+/// How large the head of an HTTP/2 request may be: a URL as long as HTTP/1 allows, and headers.
+const HEAD_BYTES: u32 = 80 * 1024;
+/// How long to wait before a directory that is not there yet is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Why the gateway does not run (any more).
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directory's address cannot be used.
+    #[error("GATEWAY_DIRECTORY_ENDPOINT")]
+    Endpoint(#[from] InvalidEndpoint),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A listener broke.
+    #[error("a listener broke")]
+    Listener(#[from] io::Error),
+}
+
+/// Binds both listeners and serves until the runtime stops: all of `gateway serve`.
+///
+/// # Errors
+/// [`RunError`] if the settings cannot be used or an address is taken.
+pub async fn serve(args: ServeArgs, runtime: &Runtime) -> Result<(), RunError> {
+    let serve = args.check()?;
+    let probes = bind(serve.admin_listen).await?;
+    let scim = bind(serve.http_listen).await?;
+    tokio::select! {
+        probed = admin::serve(probes, runtime.clone()) => Ok(probed?),
+        ran = run(serve.config, scim, runtime) => ran,
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| RunError::Listen { address, source })
+}
+
+/// Serves SCIM on `listener` until the runtime stops, then lets open requests finish within the grace. The gateway is
+/// ready once its directory has answered, and stays ready when the directory goes away: then it answers 503, as every
+/// other replica would.
+///
+/// # Errors
+/// [`RunError`] if the directory's address cannot be used or the listener breaks.
+pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Result<(), RunError> {
+    let health = runtime.health.component("gateway");
+    let gateway = Gateway {
+        directory: DirectoryClient::new(&config.directory_endpoint)?,
+        callers: Callers::new(),
+        public_base: config.public_url.as_deref().map(BaseUrl::public),
+        trusts_forwarded: config.trust_forwarded,
+    };
+    metrics::register_build();
+    let directory = gateway.directory.clone();
+    let limits = config.limits;
+    let router = router(gateway, limits);
+    tracing::info!(address = %listener.local_addr()?, "serving SCIM 2.0");
+    health.set_started();
+    let mut background = JoinSet::new();
+    let ready = health.clone();
+    background.spawn(async move {
+        answered_once(&directory).await;
+        ready.set_ready(true);
+    });
+
+    let server = http_server(limits);
+    let free = Arc::new(Semaphore::new(limits.connections));
+    let open = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let (place, stream) = tokio::select! {
+            () = runtime.stop.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &free) => accepted,
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let stream = TokioIo::new(Guarded::new(stream, limits));
+        let connection = open.watch(server.serve_connection(stream, service).into_owned());
+        connections.spawn(async move {
+            let _place = place;
+            connection.await
+        });
+    }
+    background.shutdown().await;
+    health.set_ready(false);
+    drop(listener);
+    let finished = tokio::time::timeout(config.shutdown_grace, open.shutdown()).await;
+    if finished.is_err() {
+        let left = connections.len();
+        tracing::warn!(connections = left, "cut off the connections that outlived the grace");
+    }
+    connections.shutdown().await;
+    tracing::info!("stopped serving SCIM 2.0");
+    Ok(())
+}
+
+/// HTTP/1.1 and HTTP/2 on one port, which give up on callers who are silent.
+fn http_server(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_BYTES);
+    server
+}
+
+/// Waits until the directory answers anything: that a call without a token is refused is answer enough.
+async fn answered_once(directory: &DirectoryClient) {
+    while let Err(status) = directory.tokens().who_am_i(WhoAmIRequest {}).await
+        && matches!(
+            status.code(),
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled
+        )
+    {
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+/// The next connection, as soon as there is a place for it: whoever is one too many waits in the listener's queue. A
+/// failure to accept one (it is gone again, or we have too many files open) does not end us.
+async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (Option<OwnedSemaphorePermit>, TcpStream) {
+    let place = free.clone().acquire_owned().await.ok(); // it is never closed
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Only a matter of latency.
+                let _ = stream.set_nodelay(true);
+                return (place, stream);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
