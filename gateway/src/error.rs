@@ -45,7 +45,7 @@ pub fn no_such_path() -> ScimError {
 pub fn version_mismatch() -> ScimError {
     ScimError::new(
         412,
-        "The resource is not at the version that If-Match names: read it again, then decide.",
+        "The resource is not at a version that If-Match or If-None-Match allows: read it again, then decide.",
     )
 }
 

@@ -54,10 +54,12 @@ pub async fn show(
     base: BaseUrl,
     ResourceId(id): ResourceId,
     query: ScimQuery,
+    if_match: IfMatch,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, ScimError> {
     let projection = projection(directory.resource_type(KIND), &query)?;
     let group = directory.get_group(&id).await?;
+    if_match.check(group.version)?;
     if if_none_match.has(group.version) {
         return Ok(response::not_modified(group.version));
     }

@@ -81,11 +81,13 @@ pub async fn show(
     base: BaseUrl,
     ResourceId(id): ResourceId,
     query: ScimQuery,
+    if_match: IfMatch,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, ScimError> {
     let projection = projection(directory.resource_type(KIND), &query)?;
     let groups = projection.wants("groups");
     let user = directory.get_user(&id, groups).await?;
+    if_match.check(user.version)?;
     // The names of groups and manager change without a new version of the user.
     if !groups && !projection.wants("manager") && if_none_match.has(user.version) {
         return Ok(response::not_modified(user.version));

@@ -7,10 +7,14 @@ pub fn etag(version: i64) -> String {
 
 /// The version of an entity tag, weak or strong: we only make weak ones, and compare weakly.
 pub fn version_of(tag: &str) -> Option<i64> {
-    tag.strip_prefix("W/")
+    let version = tag
+        .strip_prefix("W/")
         .unwrap_or(tag)
         .strip_prefix('"')?
-        .strip_suffix('"')?
+        .strip_suffix('"')?;
+    // Tags are compared letter by letter: "07" is not "7".
+    version
         .parse()
         .ok()
+        .filter(|number: &i64| number.to_string() == version)
 }
