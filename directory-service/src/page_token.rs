@@ -1,18 +1,22 @@
 //! Page tokens: where a list goes on, encrypted because a position holds names, and bound to the question it answers.
 //!
 //! A token is `key id, nonce, ciphertext and tag` in URL-safe base64, by AES-256-GCM. What it is bound to (tenant,
-//! caller's rights, list, filter, order) is authenticated with it and not in it. Any replica with the keyring opens it.
+//! caller's rights, list, filter, order) is authenticated with it and not in it; the time when it was made is sealed with
+//! the position. Any replica with the keyring opens it, for an hour. Every page brings tokens of its own, so that a walk
+//! may take as long as it likes as long as its client does not pause for an hour.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use directory_proto::client::PAGE_TOKEN_LIFETIME;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::clock::Clock;
 use crate::domain::id::TenantId;
 use crate::domain::token::Scopes;
 use crate::keyring::{Keyring, Purpose};
@@ -21,10 +25,26 @@ const KEY_ID_BYTES: usize = 4;
 /// A position holds one key, of a text of 65,536 bytes at most: folded and as JSON several times as long.
 const MOST_TEXT_BYTES: usize = 1024 * 1024;
 
-/// The token is damaged, or was made for another tenant, caller, list, filter or order.
+/// How far the clocks of replicas may be apart.
+const CLOCK_SKEW_US: i64 = 5 * 60 * 1_000_000;
+
+/// Why a page token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the page token does not belong to this request; start again with the first page")]
-pub struct InvalidPageToken;
+pub enum PageTokenError {
+    /// It is damaged, or was made for another tenant, caller, list, filter or order.
+    #[error("the page token does not belong to this request")]
+    Invalid,
+    /// It is too old; or it was made so far in the future that nobody can tell how old it is.
+    #[error("the page token is too old")]
+    Expired,
+}
+
+/// What is sealed in a token.
+#[derive(Serialize, Deserialize)]
+struct Sealed<T> {
+    issued_us: i64,
+    position: T,
+}
 
 /// What a page token is bound to.
 #[derive(Clone)]
@@ -57,16 +77,20 @@ impl Question {
 #[derive(Clone)]
 pub struct PageTokens {
     keys: Arc<[([u8; KEY_ID_BYTES], LessSafeKey)]>,
+    clock: Clock,
 }
 
 impl PageTokens {
     /// Page tokens under this keyring: the newest key makes them, every key reads them.
-    pub fn new(keyring: &Keyring) -> Self {
+    pub fn new(keyring: &Keyring, clock: Clock) -> Self {
         let keys = keyring.subkeys(Purpose::PageTokens).into_iter().map(|subkey| {
             let key = UnboundKey::new(&AES_256_GCM, &subkey.bytes).expect("a subkey has the length of an AES-256 key");
             (subkey.id, LessSafeKey::new(key))
         });
-        Self { keys: keys.collect() }
+        Self {
+            keys: keys.collect(),
+            clock,
+        }
     }
 
     /// The token that goes on after `position` when the same question is asked.
@@ -76,7 +100,8 @@ impl PageTokens {
         SystemRandom::new()
             .fill(&mut nonce)
             .expect("the system's random source answers once it is seeded");
-        let mut sealed = serde_json::to_vec(position).expect("a position is plain data");
+        let issued_us = self.clock.now_us();
+        let mut sealed = serde_json::to_vec(&Sealed { issued_us, position }).expect("a position is plain data");
         key.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(question.digest()),
@@ -89,47 +114,38 @@ impl PageTokens {
     /// The position in a token.
     ///
     /// # Errors
-    /// [`InvalidPageToken`]: damaged, or another question's.
-    pub fn open<T: DeserializeOwned>(&self, question: &Question, token: &str) -> Result<T, InvalidPageToken> {
-        if token.len() > MOST_TEXT_BYTES {
-            return Err(InvalidPageToken);
+    /// [`PageTokenError`].
+    pub fn open<T: DeserializeOwned>(&self, question: &Question, token: &str) -> Result<T, PageTokenError> {
+        let Sealed { issued_us, position } = self.unseal(question, token).ok_or(PageTokenError::Invalid)?;
+        let lifetime_us = i64::try_from(PAGE_TOKEN_LIFETIME.as_micros()).unwrap_or(i64::MAX);
+        let age_us = self.clock.now_us().saturating_sub(issued_us);
+        if (-CLOCK_SKEW_US..=lifetime_us).contains(&age_us) {
+            Ok(position)
+        } else {
+            Err(PageTokenError::Expired)
         }
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidPageToken)?;
-        let (id, rest) = bytes.split_at_checked(KEY_ID_BYTES).ok_or(InvalidPageToken)?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN).ok_or(InvalidPageToken)?;
-        let (_, key) = self
-            .keys
-            .iter()
-            .find(|(known, _)| known == id)
-            .ok_or(InvalidPageToken)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| InvalidPageToken)?;
+    }
+
+    fn unseal<T: DeserializeOwned>(&self, question: &Question, token: &str) -> Option<T> {
+        if token.len() > MOST_TEXT_BYTES {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (id, rest) = bytes.split_at_checked(KEY_ID_BYTES)?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
+        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut sealed = sealed.to_vec();
         let plain = key
             .open_in_place(nonce, Aad::from(question.digest()), &mut sealed)
-            .map_err(|_| InvalidPageToken)?;
-        serde_json::from_slice(plain).map_err(|_| InvalidPageToken)
-    }
-
-    /// The position in a token; none for the first page, which has no token.
-    ///
-    /// # Errors
-    /// [`InvalidPageToken`]: damaged, or another question's.
-    pub fn open_if_any<T: DeserializeOwned>(
-        &self,
-        question: &Question,
-        token: &str,
-    ) -> Result<Option<T>, InvalidPageToken> {
-        if token.is_empty() {
-            Ok(None)
-        } else {
-            self.open(question, token).map(Some)
-        }
+            .ok()?;
+        serde_json::from_slice(plain).ok()
     }
 
     /// Page tokens under a key of tests.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self::new(&Keyring::of(&[[42; 32]]))
+        Self::new(&Keyring::of(&[[42; 32]]), Clock::system())
     }
 }
 
@@ -142,10 +158,14 @@ impl std::fmt::Debug for PageTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
     use crate::domain::fold;
-    use crate::domain::page::{PageKey, PagePosition};
+    use crate::domain::page::{PageKey, PagePosition, Place, Walk};
     use crate::domain::text::MAX_TEXT_BYTES;
     use crate::domain::token::Scope;
+
+    const HOUR_US: i64 = 60 * 60 * 1_000_000;
+    const T0: i64 = 1_767_225_600_000_000;
 
     fn rights(scope: Scope) -> Scopes {
         [scope].into_iter().collect()
@@ -176,9 +196,14 @@ mod tests {
             "\u{1}".repeat(MAX_TEXT_BYTES),
             fold(&"\u{390}".repeat(MAX_TEXT_BYTES / 2)),
         ] {
-            let position = PagePosition {
+            let place = Place {
                 key: Some(PageKey::Text(longest)),
                 id: uuid::Uuid::now_v7(),
+            };
+            let position = PagePosition {
+                place,
+                walk: Walk::Forward,
+                inclusive: false,
             };
 
             let token = tokens.seal(&question, &position);
@@ -214,7 +239,7 @@ mod tests {
                 .with(b"filteror")
                 .with(b"der"),
         ] {
-            assert_eq!(tokens.open::<i32>(&other, &token), Err(InvalidPageToken));
+            assert_eq!(tokens.open::<i32>(&other, &token), Err(PageTokenError::Invalid));
         }
     }
 
@@ -230,7 +255,7 @@ mod tests {
             let text = URL_SAFE_NO_PAD.encode(damaged);
             assert_eq!(
                 tokens.open::<String>(&question, &text),
-                Err(InvalidPageToken),
+                Err(PageTokenError::Invalid),
                 "byte {at}"
             );
         }
@@ -242,19 +267,65 @@ mod tests {
             &URL_SAFE_NO_PAD.encode(&whole[..20]),
             &"A".repeat(MOST_TEXT_BYTES + 1),
         ] {
-            assert_eq!(tokens.open::<String>(&question, bad), Err(InvalidPageToken));
+            assert_eq!(tokens.open::<String>(&question, bad), Err(PageTokenError::Invalid));
         }
     }
 
     #[test]
-    fn a_rotated_key_still_reads_and_a_removed_one_does_not() {
+    fn every_replica_with_the_keyring_reads_it_and_a_removed_key_does_not() {
+        let tokens = |keys: &[[u8; 32]]| PageTokens::new(&Keyring::of(keys), Clock::system());
         let question = Question::new("tenants", None, Scopes::OPERATOR);
-        let token = PageTokens::new(&Keyring::of(&[[1; 32]])).seal(&question, &5);
+        let token = tokens(&[[1; 32]]).seal(&question, &5);
 
-        let rotated = PageTokens::new(&Keyring::of(&[[2; 32], [1; 32]]));
-        let removed = PageTokens::new(&Keyring::of(&[[2; 32]]));
+        let same = tokens(&[[1; 32]]);
+        let rotated = tokens(&[[2; 32], [1; 32]]);
+        let removed = tokens(&[[2; 32]]);
 
+        assert_eq!(same.open(&question, &token), Ok(5));
         assert_eq!(rotated.open(&question, &token), Ok(5));
-        assert_eq!(removed.open::<i32>(&question, &token), Err(InvalidPageToken));
+        assert_eq!(removed.open::<i32>(&question, &token), Err(PageTokenError::Invalid));
+        let newest = rotated.seal(&question, &6);
+        assert_eq!(removed.open(&question, &newest), Ok(6), "the newest key seals");
+        assert_eq!(same.open::<i32>(&question, &newest), Err(PageTokenError::Invalid));
+    }
+
+    #[test]
+    fn a_token_is_good_for_an_hour_and_not_a_moment_longer() {
+        let clock = ManualClock::at(T0);
+        let tokens = PageTokens::new(&Keyring::of(&[[1; 32]]), clock.clock());
+        let question = Question::new("users", None, Scopes::OPERATOR);
+        let token = tokens.seal(&question, &5);
+
+        clock.advance_us(HOUR_US);
+        assert_eq!(tokens.open(&question, &token), Ok(5));
+        let fresh = tokens.seal(&question, &6);
+        clock.advance_us(1);
+
+        assert_eq!(tokens.open::<i32>(&question, &token), Err(PageTokenError::Expired));
+        assert_eq!(
+            tokens.open(&question, &fresh),
+            Ok(6),
+            "each page has a token of its own"
+        );
+        let other = Question::new("groups", None, Scopes::OPERATOR);
+        assert_eq!(
+            tokens.open::<i32>(&other, &token),
+            Err(PageTokenError::Invalid),
+            "how old it is, only its own question learns"
+        );
+    }
+
+    #[test]
+    fn clocks_of_replicas_may_be_five_minutes_apart() {
+        let clock = ManualClock::at(T0);
+        let tokens = PageTokens::new(&Keyring::of(&[[1; 32]]), clock.clock());
+        let question = Question::new("users", None, Scopes::OPERATOR);
+        let token = tokens.seal(&question, &5);
+
+        clock.advance_us(-CLOCK_SKEW_US);
+        assert_eq!(tokens.open(&question, &token), Ok(5));
+        clock.advance_us(-1);
+
+        assert_eq!(tokens.open::<i32>(&question, &token), Err(PageTokenError::Expired));
     }
 }

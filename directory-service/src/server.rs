@@ -8,6 +8,7 @@ use directory_proto::service::{Component, Runtime};
 use directory_proto::trace::grpc_span;
 use directory_proto::v1;
 use directory_proto::v1::group_service_server::{GroupServiceServer, SERVICE_NAME as GROUPS};
+use directory_proto::v1::search_service_server::{SERVICE_NAME as SEARCH, SearchServiceServer};
 use directory_proto::v1::tenant_service_server::{SERVICE_NAME as TENANTS, TenantServiceServer};
 use directory_proto::v1::token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer};
 use directory_proto::v1::user_service_server::{SERVICE_NAME as USERS, UserServiceServer};
@@ -70,7 +71,7 @@ pub enum RunError {
 /// [`RunError`]; a database that is not there yet is waited for.
 pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Result<(), RunError> {
     let component = runtime.health.component("directory");
-    let page_tokens = PageTokens::new(&Keyring::load(&config.keyring_file)?);
+    let page_tokens = PageTokens::new(&Keyring::load(&config.keyring_file)?, Clock::system());
     let Some(db) = open(&config, &runtime.stop).await? else {
         return Ok(()); // stopped while there was no database
     };
@@ -105,6 +106,10 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
+        .add_service(SearchServiceServer::new(grpc::Searches::new(
+            directory.clone(),
+            page_tokens.clone(),
+        )))
         .add_service(TenantServiceServer::new(grpc::Tenants::new(
             directory.clone(),
             page_tokens.clone(),
@@ -206,7 +211,7 @@ async fn tell(reporter: &HealthReporter, serving: bool) {
     } else {
         ServingStatus::NotServing
     };
-    for service in ["", USERS, GROUPS, TENANTS, TOKENS] {
+    for service in ["", USERS, GROUPS, SEARCH, TENANTS, TOKENS] {
         reporter.set_service_status(service, status).await;
     }
 }

@@ -61,7 +61,7 @@ const RULES: [Rule; 13] = [
     Rule {
         folder: "directory-service",
         module: "page_token",
-        inward: &["domain", "keyring"],
+        inward: &["domain", "keyring", "clock"],
         foreign: &["tonic", "sea_orm"],
     },
     Rule {

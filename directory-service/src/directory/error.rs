@@ -17,6 +17,9 @@ pub enum DirectoryError {
     /// The page token is damaged, or was made for another request.
     #[error("the page token does not belong to this request; start again with the first page")]
     InvalidPageToken,
+    /// The page token is too old.
+    #[error("the page token is older than an hour; start again with the first page")]
+    PageTokenExpired,
     /// Members to add that are no users of the tenant. The ids are the first 20 at most.
     #[error("{count} of the members to add are not users of this tenant")]
     MembersNotFound {
@@ -77,6 +80,17 @@ pub enum DirectoryError {
     /// The database failed.
     #[error(transparent)]
     Store(StoreError),
+}
+
+impl DirectoryError {
+    /// Why a batch is refused whose answer would not fit into a message.
+    pub fn batch_too_large() -> Self {
+        Invalid::new(
+            "ids",
+            "must be fewer: these users are together too large for one answer",
+        )
+        .into()
+    }
 }
 
 impl From<StoreError> for DirectoryError {

@@ -3,6 +3,8 @@
 mod error;
 mod groups;
 mod memberships;
+mod search;
+mod shown_groups;
 mod tenants;
 mod tokens;
 mod users;

@@ -1,5 +1,7 @@
 //! Use cases of users.
 
+use std::collections::HashMap;
+
 use tracing::instrument;
 
 use super::{Directory, DirectoryError};
@@ -66,10 +68,10 @@ impl Directory {
         Ok(user)
     }
 
-    /// Reads those of the users that exist, in the order of `ids`.
+    /// Reads those of the users that exist, in the order of `ids`, each once.
     ///
     /// # Errors
-    /// [`DirectoryError::Invalid`]: more than 1,000 ids.
+    /// [`DirectoryError::Invalid`]: more than 1,000 ids, or users that are together too large for an answer.
     #[instrument(name = "directory.batch_get_users", skip_all, fields(tenant.id = %tenant, ids = ids.len()))]
     pub async fn batch_get_users(
         &self,
@@ -80,13 +82,13 @@ impl Directory {
         if ids.len() > BATCH {
             return Err(Invalid::new("ids", "must be at most 1,000").into());
         }
-        let mut users = store::users::find_many(self.db.reader(), tenant, ids).await?;
-        self.show_groups(tenant, &mut users, groups).await?;
-        users.sort_unstable_by_key(|user| user.id);
-        let found = ids
-            .iter()
-            .filter_map(|id| users.binary_search_by_key(id, |user| user.id).ok());
-        Ok(found.map(|index| users[index].clone()).collect())
+        let mut page = store::users::find_batch(self.db.reader(), tenant, ids).await?;
+        self.show_groups_of_page(tenant, &mut page, groups).await?;
+        if page.next.is_some() {
+            return Err(DirectoryError::batch_too_large());
+        }
+        let mut users: HashMap<UserId, User> = page.items.into_iter().map(|user| (user.id, user)).collect();
+        Ok(ids.iter().filter_map(|id| users.remove(id)).collect())
     }
 
     /// Reads a page of users, with their groups if they are wanted.
@@ -103,7 +105,7 @@ impl Directory {
         groups: bool,
     ) -> Result<Page<User>, DirectoryError> {
         let mut page = store::users::list(self.db.reader(), tenant, filter, order, request).await?;
-        self.show_groups(tenant, &mut page.items, groups).await?;
+        self.show_groups_of_page(tenant, &mut page, groups).await?;
         Ok(page)
     }
 
@@ -163,14 +165,10 @@ impl Directory {
             .await
     }
 
-    async fn show_groups(&self, tenant: TenantId, users: &mut [User], wanted: bool) -> Result<(), DirectoryError> {
-        if !wanted || users.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
-        let mut groups = store::memberships::groups_of_users(self.db.reader(), tenant, &ids).await?;
-        for user in users {
-            user.groups = groups.remove(&user.id).unwrap_or_default();
+    /// Reads the groups of a user.
+    async fn show_groups(&self, tenant: TenantId, user: &mut [User; 1], wanted: bool) -> Result<(), DirectoryError> {
+        if wanted {
+            self.show_groups_if_few(tenant, user).await?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ pub mod membership;
 pub mod number;
 pub mod page;
 pub mod profile;
+pub mod search;
 pub mod tenant;
 pub mod text;
 pub mod token;

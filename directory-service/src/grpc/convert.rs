@@ -3,11 +3,13 @@
 use directory_proto::v1 as proto;
 use prost::Message;
 use prost_types::{FieldMask, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::directory::DirectoryError;
 use crate::domain::Invalid;
-use crate::domain::page::{PagePosition, PageRequest};
-use crate::page_token::{PageTokens, Question};
+use crate::domain::page::{Page, PageRequest};
+use crate::page_token::{PageTokenError, PageTokens, Question};
 
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1_000;
@@ -75,24 +77,33 @@ impl PageFields {
     }
 }
 
-/// The position in a page token; none in an empty one.
-pub(super) fn open(
+/// The position in a page token; none in an empty one, which asks for the first page.
+pub(super) fn open<T: DeserializeOwned>(
     tokens: &PageTokens,
     question: &Question,
     token: &str,
-) -> Result<Option<PagePosition>, DirectoryError> {
+) -> Result<Option<T>, DirectoryError> {
     if token.is_empty() {
         return Ok(None);
     }
-    tokens
-        .open(question, token)
-        .map(Some)
-        .map_err(|_| DirectoryError::InvalidPageToken)
+    tokens.open(question, token).map(Some).map_err(|why| match why {
+        PageTokenError::Invalid => DirectoryError::InvalidPageToken,
+        PageTokenError::Expired => DirectoryError::PageTokenExpired,
+    })
 }
 
-/// The token of the next page; empty on the last one.
-pub(super) fn seal(tokens: &PageTokens, question: &Question, next: Option<&PagePosition>) -> String {
-    next.map(|next| tokens.seal(question, next)).unwrap_or_default()
+/// The token of the page at a position; empty where there is none.
+pub(super) fn seal<T: Serialize>(tokens: &PageTokens, question: &Question, position: Option<&T>) -> String {
+    position
+        .map(|position| tokens.seal(question, position))
+        .unwrap_or_default()
+}
+
+/// The messages of a page, as many as fit into an answer.
+pub(super) fn fitting<T, M: Message>(page: Page<T>, to_wire: impl FnMut(T) -> M) -> Page<M> {
+    let mut page = page.map(to_wire);
+    page.fit(M::encoded_len);
+    page
 }
 
 /// The bytes of a filter and an order: what a page token is bound to beside its list.
@@ -101,7 +112,7 @@ pub(super) fn bind(question: Question, filter: Option<&proto::Filter>, order: Op
 }
 
 /// An absent message is not an empty one.
-fn encode<M: Message>(message: Option<&M>) -> Vec<u8> {
+pub(super) fn encode<M: Message>(message: Option<&M>) -> Vec<u8> {
     message
         .map(|message| [&[1], message.encode_to_vec().as_slice()].concat())
         .unwrap_or_default()

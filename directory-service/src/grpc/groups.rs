@@ -4,7 +4,7 @@ use directory_proto::v1 as proto;
 use directory_proto::v1::group_service_server::GroupService;
 use tonic::{Request, Response, Status};
 
-use super::convert::{PageFields, ReadMask, bind, open, page_size, page_size_within, seal, timestamp};
+use super::convert::{PageFields, ReadMask, bind, fitting, open, page_size, page_size_within, seal, timestamp};
 use super::filter::{group_filter, group_order};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
@@ -93,11 +93,12 @@ impl GroupService for Groups {
             .directory
             .list_groups(tenant, filter.as_ref(), order, &page)
             .await?;
+        let page = fitting(page, |group| masked(group, &mask));
         Ok(Response::new(proto::ListGroupsResponse {
             next_page_token: seal(&self.page_tokens, &question, page.next.as_ref()),
-            previous_page_token: String::new(),
+            previous_page_token: seal(&self.page_tokens, &question, page.previous.as_ref()),
             total_size: page.total.and_then(|total| i64::try_from(total).ok()),
-            groups: page.items.into_iter().map(|group| masked(group, &mask)).collect(),
+            groups: page.items,
         }))
     }
 
@@ -172,9 +173,10 @@ impl GroupService for Groups {
             .directory
             .list_user_groups(tenant, find_user(&user_id)?, &request)
             .await?;
+        let page = fitting(page, proto::Group::from);
         Ok(Response::new(proto::ListUserGroupsResponse {
             next_page_token: seal(&self.page_tokens, &question, page.next.as_ref()),
-            groups: page.items.into_iter().map(proto::Group::from).collect(),
+            groups: page.items,
         }))
     }
 

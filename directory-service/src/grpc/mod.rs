@@ -3,6 +3,7 @@
 mod convert;
 mod filter;
 mod groups;
+mod search;
 mod status;
 mod tenants;
 mod tokens;
@@ -10,6 +11,7 @@ mod user_messages;
 mod users;
 
 pub use groups::Groups;
+pub use search::Searches;
 pub use tenants::Tenants;
 pub use tokens::Tokens;
 pub use users::Users;

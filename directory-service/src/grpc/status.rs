@@ -20,6 +20,7 @@ impl From<DirectoryError> for Status {
                 .into(),
             E::InvalidFilter(_) => refusal(Code::InvalidArgument, Reason::InvalidFilter).into(),
             E::InvalidPageToken => refusal(Code::InvalidArgument, Reason::InvalidPageToken).into(),
+            E::PageTokenExpired => refusal(Code::InvalidArgument, Reason::PageTokenExpired).into(),
             E::MembersNotFound { ids, .. } => members(refusal(Code::InvalidArgument, Reason::MemberNotFound), ids),
             E::MembersAreGroups { ids, .. } => members(refusal(Code::InvalidArgument, Reason::MemberIsGroup), ids),
             E::ScopeMissing(scope) => refusal(Code::PermissionDenied, Reason::ScopeMissing)

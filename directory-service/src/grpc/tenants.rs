@@ -5,7 +5,7 @@ use directory_proto::v1::tenant_service_server::TenantService;
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
-use super::convert::{page_size, timestamp};
+use super::convert::{open, page_size, seal, timestamp};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
@@ -88,17 +88,12 @@ impl TenantService for Tenants {
         } = request.into_inner();
         let size = page_size(size).map_err(DirectoryError::from)?;
         let question = Question::new("tenants", None, caller.rights());
-        let after: Option<String> = self
-            .page_tokens
-            .open_if_any(&question, &page_token)
-            .map_err(|_| DirectoryError::InvalidPageToken)?;
+        let after: Option<String> = open(&self.page_tokens, &question, &page_token)?;
 
         let (tenants, more) = self.directory.list_tenants(after.as_deref(), size).await?;
 
         let last = tenants.last().filter(|_| more).map(|tenant| tenant.slug.as_str());
-        let next_page_token = last
-            .map(|slug| self.page_tokens.seal(&question, &slug))
-            .unwrap_or_default();
+        let next_page_token = seal(&self.page_tokens, &question, last.as_ref());
         let tenants = tenants.into_iter().map(proto::Tenant::from).collect();
         Ok(Response::new(proto::ListTenantsResponse {
             tenants,

@@ -5,7 +5,7 @@ use directory_proto::v1::token_service_server::TokenService;
 use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
 
-use super::convert::{micros, page_size, timestamp};
+use super::convert::{micros, open, page_size, seal, timestamp};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
@@ -55,10 +55,7 @@ impl TokenService for Tokens {
         } = request.into_inner();
         let size = page_size(size).map_err(DirectoryError::from)?;
         let question = Question::new("tokens", owner.tenant(), caller.rights());
-        let after: Option<String> = self
-            .page_tokens
-            .open_if_any(&question, &page_token)
-            .map_err(|_| DirectoryError::InvalidPageToken)?;
+        let after: Option<String> = open(&self.page_tokens, &question, &page_token)?;
         let after: Option<TokenId> = after
             .map(|id| id.parse())
             .transpose()
@@ -67,7 +64,7 @@ impl TokenService for Tokens {
         let (tokens, more) = self.directory.list_tokens(&owner, after, size).await?;
 
         let last = tokens.last().filter(|_| more).map(|token| token.id.to_string());
-        let next_page_token = last.map(|id| self.page_tokens.seal(&question, &id)).unwrap_or_default();
+        let next_page_token = seal(&self.page_tokens, &question, last.as_ref());
         let tokens = tokens.into_iter().map(proto::Token::from).collect();
         Ok(Response::new(proto::ListTokensResponse {
             tokens,

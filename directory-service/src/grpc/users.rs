@@ -5,12 +5,13 @@ use directory_proto::v1::user_service_server::UserService;
 use opentelemetry::metrics::Counter;
 use tonic::{Request, Response, Status};
 
-use super::convert::{PageFields, ReadMask, bind, seal};
+use super::convert::{PageFields, ReadMask, bind, fitting, seal};
 use super::filter::{user_filter, user_order};
 use super::user_messages::{FIELDS, new_user, to_wire, user_update};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::id::UserId;
+use crate::domain::page::PAGE_BYTES;
 use crate::domain::version::Version;
 use crate::page_token::{PageTokens, Question};
 
@@ -92,7 +93,10 @@ impl UserService for Users {
             .directory
             .batch_get_users(tenant, &known, mask.wants("groups"))
             .await?;
-        let users = users.into_iter().map(|user| to_wire(user, Some(&mask))).collect();
+        let users: Vec<_> = users.into_iter().map(|user| to_wire(user, Some(&mask))).collect();
+        if users.iter().map(prost::Message::encoded_len).sum::<usize>() > PAGE_BYTES {
+            return Err(DirectoryError::batch_too_large().into());
+        }
         Ok(Response::new(proto::BatchGetUsersResponse { users }))
     }
 
@@ -129,11 +133,12 @@ impl UserService for Users {
             .directory
             .list_users(tenant, filter.as_ref(), order, &page, groups)
             .await?;
+        let page = fitting(page, |user| to_wire(user, Some(&mask)));
         Ok(Response::new(proto::ListUsersResponse {
             next_page_token: seal(&self.page_tokens, &question, page.next.as_ref()),
-            previous_page_token: String::new(),
+            previous_page_token: seal(&self.page_tokens, &question, page.previous.as_ref()),
             total_size: page.total.and_then(|total| i64::try_from(total).ok()),
-            users: page.items.into_iter().map(|user| to_wire(user, Some(&mask))).collect(),
+            users: page.items,
         }))
     }
 

@@ -308,7 +308,7 @@ async fn the_api_describes_itself_and_its_health(db: TestDb) {
         .unwrap();
 
     let mut health = HealthClient::new(channel.clone());
-    for service in ["", USERS, GROUPS, TENANTS, TOKENS] {
+    for service in ["", USERS, GROUPS, SEARCH, TENANTS, TOKENS] {
         let request = HealthCheckRequest {
             service: service.to_owned(),
         };
@@ -334,7 +334,7 @@ async fn the_api_describes_itself_and_its_health(db: TestDb) {
         panic!("the answer lists the services");
     };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    for service in [USERS, GROUPS, TENANTS, TOKENS, "grpc.health.v1.Health"] {
+    for service in [USERS, GROUPS, SEARCH, TENANTS, TOKENS, "grpc.health.v1.Health"] {
         assert!(names.iter().any(|name| name == service), "{service} is in {names:?}");
     }
 

@@ -74,12 +74,12 @@ fn text(text: impl Into<String>) -> Literal {
 
 fn user_page(db: &TestDb, tenant: TenantId, filter: &UserFilter) -> SelectStatement {
     let listing = super::users::listing(db.db.backend(), tenant, Some(filter), Order::default());
-    listing.statement(&PageRequest::first(100))
+    listing.statement(&PageRequest::first(100), super::users::select(tenant))
 }
 
 fn group_page(db: &TestDb, tenant: TenantId, filter: &GroupFilter) -> SelectStatement {
     let listing = super::groups::listing(db.db.backend(), tenant, Some(filter), Order::default());
-    listing.statement(&PageRequest::first(100))
+    listing.statement(&PageRequest::first(100), super::groups::select(tenant))
 }
 
 on_every_database! { equality_on_an_indexed_attribute_searches_its_own_index }

@@ -24,6 +24,8 @@ use crate::domain::text::ExternalId;
 use crate::domain::version::Version;
 
 const SOURCE: &str = "tenant_source";
+/// About how many bytes a group has; a name and an external id are short.
+const ROW_BYTES: i32 = 256;
 
 /// Inserts a group.
 ///
@@ -107,6 +109,21 @@ pub async fn known<C: ConnectionTrait>(conn: &C, tenant: TenantId, ids: &[Uuid])
     Ok(known)
 }
 
+/// Reads those of the groups that exist, in no order.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.groups.find_many", skip_all, fields(ids = ids.len()))]
+pub async fn find_many<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    ids: &[GroupId],
+) -> Result<Vec<Group>, StoreError> {
+    let these = is_one_of(conn, group_column(group::Column::Id), ids.iter().map(|id| id.uuid()));
+    let select = select(tenant).and_where(these).take();
+    conn.query_all(&select).await?.iter().map(read).collect()
+}
+
 /// Reads a page of groups.
 ///
 /// # Errors
@@ -120,7 +137,7 @@ pub async fn list<C: ConnectionTrait>(
     request: &PageRequest,
 ) -> Result<Page<Group>, StoreError> {
     listing(conn.get_database_backend(), tenant, filter, order)
-        .page(conn, request, read_with_id)
+        .page(conn, request, select(tenant), read)
         .await
 }
 
@@ -130,31 +147,31 @@ pub(super) fn listing(
     filter: Option<&GroupFilter>,
     order: Order<GroupOrderKey>,
 ) -> Listing {
-    let mut select = select(tenant);
-    let mut count = Query::select();
-    count
-        .expr(Expr::cust("COUNT(*)"))
-        .from(group::Entity)
-        .cond_where(in_tenant(tenant));
+    let mut from = Query::select();
+    from.from(group::Entity).cond_where(in_tenant(tenant));
     if let Some(filter) = filter {
-        let condition = filter::groups(filter, tenant, backend);
-        select.cond_where(condition.clone());
-        count.cond_where(condition);
+        from.cond_where(filter::groups(filter, tenant, backend));
     }
-    let key = order.key.and_then(|key| match key {
-        GroupOrderKey::Attribute(GroupAttribute::Id) => None,
+    let by_id = GroupOrderKey::Attribute(GroupAttribute::Id);
+    let key = order.key.filter(|key| *key != by_id);
+    let key = key.and_then(|key| sort_key(key, tenant));
+    Listing {
+        from,
+        id: group_column(group::Column::Id),
+        key,
+        descending: order.descending,
+        bytes: Expr::val(ROW_BYTES),
+    }
+}
+
+/// What a key of the order is in a statement.
+pub(super) fn sort_key(key: GroupOrderKey, tenant: TenantId) -> Option<SortKey> {
+    match key {
         GroupOrderKey::Attribute(attribute) => SortKey::new(
             filter::group_operand(attribute),
             attribute == GroupAttribute::ExternalId,
         ),
         GroupOrderKey::Members => SortKey::new(Operand::Id(filter::first_member(tenant)), true),
-    });
-    Listing {
-        select,
-        count,
-        id: group_column(group::Column::Id),
-        key,
-        descending: order.descending,
     }
 }
 
@@ -171,9 +188,9 @@ pub async fn list_of_user<C: ConnectionTrait>(
 ) -> Result<Page<Group>, StoreError> {
     let mut listing = listing(conn.get_database_backend(), tenant, None, Order::default());
     listing
-        .select
+        .from
         .and_where(group_column(group::Column::Id).in_subquery(groups_of(tenant, user)));
-    listing.page(conn, request, read_with_id).await
+    listing.page(conn, request, select(tenant), read).await
 }
 
 fn groups_of(tenant: TenantId, user: UserId) -> SelectStatement {
@@ -261,18 +278,12 @@ fn in_tenant(tenant: TenantId) -> Condition {
     Condition::all().add(group_column(group::Column::TenantId).eq(tenant.uuid()))
 }
 
-fn select(tenant: TenantId) -> SelectStatement {
+pub(super) fn select(tenant: TenantId) -> SelectStatement {
     Query::select()
         .columns(group::Column::iter().map(|column| (group::Entity, column)))
         .from(group::Entity)
         .cond_where(in_tenant(tenant))
         .take()
-}
-
-fn read_with_id(row: &QueryResult) -> Result<(Group, Uuid), StoreError> {
-    let group = read(row)?;
-    let id = group.id.uuid();
-    Ok((group, id))
 }
 
 fn read(row: &QueryResult) -> Result<Group, StoreError> {

@@ -22,6 +22,8 @@ use crate::domain::user::UserGroup;
 
 /// A user shows at most so many groups.
 const SHOWN_GROUPS: u64 = 1_000;
+/// An id has so many bytes.
+const ROW_BYTES: i32 = 16;
 
 /// Makes locked users members of a locked group; those that were not members before.
 ///
@@ -222,31 +224,25 @@ pub async fn list<C: ConnectionTrait>(
     group: GroupId,
     request: &PageRequest,
 ) -> Result<Page<UserId>, StoreError> {
-    let select = Query::select()
-        .expr_as(column(membership::Column::UserId), "user_id")
-        .from(membership::Entity)
-        .cond_where(of_group(tenant, group))
-        .take();
-    let count = Query::select()
-        .expr(Expr::cust("COUNT(*)"))
-        .from(membership::Entity)
-        .cond_where(of_group(tenant, group))
-        .take();
     let listing = Listing {
-        select,
-        count,
+        from: Query::select()
+            .from(membership::Entity)
+            .cond_where(of_group(tenant, group))
+            .take(),
         id: column(membership::Column::UserId),
         key: None,
         descending: false,
+        bytes: Expr::val(ROW_BYTES),
     };
-    let row = |row: &QueryResult| {
-        let id = row.try_get("", "user_id")?;
-        Ok((UserId::from_uuid(id), id))
-    };
-    listing.page(conn, request, row).await
+    Ok(listing.ids(conn, request).await?.map(UserId::from_uuid))
 }
 
-/// The first 1,000 groups of each of these users, by id.
+/// The most groups that one statement brings; those of [`SURELY_SHOWN`] users are never more.
+const MOST_SHOWN_GROUPS: u64 = 20_000;
+/// So many users' groups can always be read at once.
+pub const SURELY_SHOWN: usize = (MOST_SHOWN_GROUPS / SHOWN_GROUPS) as usize;
+
+/// The first 1,000 groups of each of these users, by id. None: they are too many; ask for fewer users at once.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -255,18 +251,26 @@ pub async fn groups_of_users<C: ConnectionTrait>(
     conn: &C,
     tenant: TenantId,
     users: &[UserId],
-) -> Result<HashMap<UserId, Vec<UserGroup>>, StoreError> {
+) -> Result<Option<HashMap<UserId, Vec<UserGroup>>>, StoreError> {
     let mut groups: HashMap<UserId, Vec<UserGroup>> = HashMap::new();
     if users.is_empty() {
-        return Ok(groups);
+        return Ok(Some(groups));
     }
-    for row in conn.query_all(&shown_groups(conn, tenant, users)).await? {
+    let mut select = shown_groups(conn, tenant, users);
+    if users.len() > SURELY_SHOWN {
+        select.limit(MOST_SHOWN_GROUPS + 1);
+    }
+    let rows = conn.query_all(&select).await?;
+    if rows.len() as u64 > MOST_SHOWN_GROUPS {
+        return Ok(None);
+    }
+    for row in rows {
         let user = UserId::from_uuid(row.try_get("", "user_id")?);
         let id = GroupId::from_uuid(row.try_get("", "group_id")?);
         let display_name = Text::from_row(row.try_get("", "display_name")?);
         groups.entry(user).or_default().push(UserGroup { id, display_name });
     }
-    Ok(groups)
+    Ok(Some(groups))
 }
 
 fn shown_groups<C: ConnectionTrait>(conn: &C, tenant: TenantId, users: &[UserId]) -> SelectStatement {

@@ -16,6 +16,7 @@ mod paging;
 mod probe;
 pub mod provisioning;
 pub mod schema;
+pub mod search;
 pub mod tenants;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,204 +1,439 @@
-//! Keyset paging: a page goes on after a position, in the order (is null, key, id), whatever was written meanwhile.
+//! Keyset paging: a page goes on after a place or before it, in the order (is null, key, id), whatever was written
+//! meanwhile. A page whose resources are large ends early, and what does not fit is never read.
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, SelectStatement};
-use sea_orm::{ConnectionTrait, Order as Direction, QueryResult, TryGetable};
+use sea_orm::sea_query::{
+    Condition, Expr, ExprTrait as _, FrameType, Func, IntoIden as _, NullOrdering, OrderedStatement, Query,
+    SelectStatement, UnionType, WindowStatement,
+};
+use sea_orm::sea_query::{Frame, JoinType};
+use sea_orm::{ConnectionTrait, DbBackend, Order as Direction, QueryResult, TryGetable};
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::filter::Operand;
-use crate::domain::page::{Page, PageKey, PagePosition, PageRequest};
+use crate::domain::page::{PAGE_BYTES, Page, PageKey, PagePosition, PageRequest, Place, Walk};
 
-/// The column under which a row's position is read.
-const SORT_KEY: &str = "sort_key";
+/// The columns of a place: its id and key, and about how many bytes its resource has.
+const ID: &str = "place_id";
+const KEY: &str = "place_key";
+const BYTES: &str = "place_bytes";
+/// How many bytes the walk has passed with this place.
+const WALKED: &str = "walked_bytes";
+/// How many places the walk came to, whether or not they fit.
+const FOUND: &str = "found_places";
+/// Which of several lists a place is of.
+const PART: &str = "place_part";
+const PAGE: &str = "page";
+
+/// The type of what a list is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyType {
+    /// A key of text, in the order of bytes.
+    Text,
+    /// A UUID.
+    Id,
+    /// A whole number, or microseconds.
+    Number,
+    /// A boolean.
+    Boolean,
+}
 
 /// What a list is ordered by, before the id.
+#[derive(Clone)]
 pub(super) struct SortKey {
     expr: Expr,
+    of: KeyType,
     nullable: bool,
-    read: fn(&QueryResult) -> Result<Option<PageKey>, sea_orm::DbErr>,
 }
 
 impl SortKey {
     pub fn new(operand: Operand, nullable: bool) -> Option<Self> {
-        Some(match operand {
-            Operand::Text(expr) => Self {
-                expr,
-                nullable,
-                read: |row| key(row, PageKey::Text),
-            },
-            Operand::Id(expr) => Self {
-                expr,
-                nullable,
-                read: |row| key(row, PageKey::Id),
-            },
-            Operand::Number(expr) => Self {
-                expr,
-                nullable,
-                read: |row| key(row, PageKey::Integer),
-            },
-            Operand::Boolean(expr) | Operand::Truth(expr) => Self {
-                expr,
-                nullable,
-                read: |row| key(row, PageKey::Boolean),
-            },
+        let (of, expr) = match operand {
+            Operand::Text(expr) => (KeyType::Text, expr),
+            Operand::Id(expr) => (KeyType::Id, expr),
+            Operand::Number(expr) => (KeyType::Number, expr),
+            Operand::Boolean(expr) | Operand::Truth(expr) => (KeyType::Boolean, expr),
             Operand::Constant(_) => return None,
-        })
+        };
+        Some(Self { expr, of, nullable })
+    }
+
+    /// The key of resources that have none of this type. PostgreSQL must be told the type of a NULL.
+    pub fn missing(of: KeyType, backend: DbBackend) -> Self {
+        let typed = match of {
+            _ if backend != DbBackend::Postgres => "NULL",
+            KeyType::Text => "CAST(NULL AS text) COLLATE \"C\"",
+            KeyType::Id => "CAST(NULL AS uuid)",
+            KeyType::Number => "CAST(NULL AS bigint)",
+            KeyType::Boolean => "CAST(NULL AS boolean)",
+        };
+        let expr = Expr::cust(typed);
+        let nullable = true;
+        Self { expr, of, nullable }
+    }
+
+    pub const fn key_type(&self) -> KeyType {
+        self.of
+    }
+
+    fn read(of: KeyType, row: &QueryResult) -> Result<Option<PageKey>, StoreError> {
+        fn key<T: TryGetable>(row: &QueryResult, key: fn(T) -> PageKey) -> Result<Option<PageKey>, StoreError> {
+            Ok(row.try_get::<Option<T>>("", KEY)?.map(key))
+        }
+        match of {
+            KeyType::Text => key(row, PageKey::Text),
+            KeyType::Id => key(row, PageKey::Id),
+            KeyType::Number => key(row, PageKey::Integer),
+            KeyType::Boolean => key(row, PageKey::Boolean),
+        }
     }
 }
 
-fn key<T: TryGetable>(row: &QueryResult, key: fn(T) -> PageKey) -> Result<Option<PageKey>, sea_orm::DbErr> {
-    Ok(row.try_get::<Option<T>>("", SORT_KEY)?.map(key))
-}
-
 /// A list in an order.
+#[derive(Clone)]
 pub(super) struct Listing {
-    /// Selects the rows, all of them, in no order.
-    pub select: SelectStatement,
-    /// Counts them.
-    pub count: SelectStatement,
+    /// Where the resources stand and which of them are meant: a statement without columns and without an order.
+    pub from: SelectStatement,
     /// Their id.
     pub id: Expr,
     /// What they are ordered by.
     pub key: Option<SortKey>,
     /// The largest first.
     pub descending: bool,
+    /// About how many bytes one has, never 0.
+    pub bytes: Expr,
 }
 
 impl Listing {
-    /// Reads a page; `row` makes a resource and its id of a row.
+    /// Reads a page in one statement; `resources` selects the resources of the tenant with all that `read` needs.
     pub async fn page<C: ConnectionTrait, T>(
-        mut self,
-        conn: &C,
-        request: &PageRequest,
-        row: impl Fn(&QueryResult) -> Result<(T, Uuid), StoreError>,
-    ) -> Result<Page<T>, StoreError> {
-        if request.size == 0 {
-            let total = if request.total {
-                Some(count(conn, &self.count).await?)
-            } else {
-                None
-            };
-            return Ok(Page {
-                items: Vec::new(),
-                next: None,
-                total,
-            });
-        }
-        self.arrange(request);
-        let size = request.size as usize;
-        let rows = conn.query_all(&self.select).await?;
-        let more = rows.len() > size;
-        let mut items = Vec::with_capacity(rows.len().min(size));
-        let mut last = None;
-        for found in rows.iter().take(size) {
-            let (item, id) = row(found)?;
-            items.push(item);
-            last = Some((found, id));
-        }
-        let next = match last.filter(|_| more) {
-            Some((found, id)) => Some(self.position(found, id)?),
-            None => None,
-        };
-        let total = if request.total {
-            Some(self.total(conn, request, items.len(), more).await?)
-        } else {
-            None
-        };
-        Ok(Page { items, next, total })
-    }
-
-    fn position(&self, row: &QueryResult, id: Uuid) -> Result<PagePosition, StoreError> {
-        let key = match &self.key {
-            Some(key) => (key.read)(row)?,
-            None => None,
-        };
-        Ok(PagePosition { key, id })
-    }
-
-    /// Counts only what the page does not show already.
-    async fn total<C: ConnectionTrait>(
         &self,
         conn: &C,
         request: &PageRequest,
-        shown: usize,
+        resources: SelectStatement,
+        read: impl Fn(&QueryResult) -> Result<T, StoreError>,
+    ) -> Result<Page<T>, StoreError> {
+        if request.size == 0 {
+            return self.only_total(conn, request).await;
+        }
+        let rows = conn.query_all(&self.statement(request, resources)).await?;
+        let more = has_more(&rows, request)?;
+        let found = rows.into_iter().take(request.size as usize);
+        let found = found.map(|row| Ok((read(&row)?, place(&row, self.key_type())?)));
+        let mut page = Page::found(request, found.collect::<Result<_, StoreError>>()?, more);
+        page.total = self.total(conn, request, &page, more).await?;
+        Ok(page)
+    }
+
+    /// Reads a page of ids alone.
+    pub async fn ids<C: ConnectionTrait>(&self, conn: &C, request: &PageRequest) -> Result<Page<Uuid>, StoreError> {
+        let rows = conn.query_all(&self.places(request)).await?;
+        let more = rows.len() > request.size as usize;
+        let found = rows.iter().take(request.size as usize);
+        let found = found.map(|row| place(row, self.key_type()).map(|place| (place.id, place)));
+        Ok(Page::found(request, found.collect::<Result<_, _>>()?, more))
+    }
+
+    async fn only_total<C: ConnectionTrait, T>(&self, conn: &C, request: &PageRequest) -> Result<Page<T>, StoreError> {
+        let total = if request.total {
+            Some(self.count(conn).await?)
+        } else {
+            None
+        };
+        Ok(Page::only_total(total))
+    }
+
+    /// Counts only what the page does not show already.
+    async fn total<C: ConnectionTrait, T>(
+        &self,
+        conn: &C,
+        request: &PageRequest,
+        page: &Page<T>,
         more: bool,
-    ) -> Result<u64, StoreError> {
-        let beginning = request.after.is_none() && (request.skip == 0 || shown > 0);
-        if beginning && !more {
-            Ok(request.skip + shown as u64)
-        } else {
-            count(conn, &self.count).await
+    ) -> Result<Option<u64>, StoreError> {
+        match shown_total(request, page, more) {
+            _ if !request.total => Ok(None),
+            Some(total) => Ok(Some(total)),
+            None => self.count(conn).await.map(Some),
         }
     }
 
-    /// The statement that reads a page, for tests that ask how it is planned.
-    #[cfg(test)]
-    pub fn statement(mut self, request: &PageRequest) -> SelectStatement {
-        self.arrange(request);
-        self.select
+    /// Counts the resources.
+    pub async fn count<C: ConnectionTrait>(&self, conn: &C) -> Result<u64, StoreError> {
+        let count = self.from.clone().expr(Expr::cust("COUNT(*)")).take();
+        let row = conn
+            .query_one(&count)
+            .await?
+            .ok_or(StoreError::Unreadable("a count without a row"))?;
+        let number: i64 = row.try_get_by_index(0)?;
+        u64::try_from(number).map_err(|_| StoreError::Unreadable("a negative count"))
     }
 
-    fn arrange(&mut self, request: &PageRequest) {
-        let direction = if self.descending {
-            Direction::Desc
-        } else {
-            Direction::Asc
+    /// The statement that reads a page: the places first, and the resources of those that fit.
+    pub fn statement(&self, request: &PageRequest, mut resources: SelectStatement) -> SelectStatement {
+        let order = Order::of(self, request);
+        let page = fitting(self.places(request), &order, &[]);
+        let of_place = self.id.clone().eq(Expr::col((PAGE, ID)));
+        if order.key.is_some() {
+            resources.column((PAGE, KEY));
+        }
+        resources
+            .column((PAGE, ID))
+            .column((PAGE, FOUND))
+            .join_subquery(JoinType::InnerJoin, page, PAGE, of_place)
+            .and_where(fits(PAGE))
+            .order_by((PAGE, WALKED), Direction::Asc)
+            .take()
+    }
+
+    /// The places of a page and the one after it, in the order of the walk.
+    fn places(&self, request: &PageRequest) -> SelectStatement {
+        let mut select = self.candidates(request);
+        arrange(&mut select, &Order::of(self, request));
+        limit(&mut select, request);
+        select
+    }
+
+    /// So many places of one list of several that none which the page can show is left out.
+    fn first_places(&self, part: i32, request: &PageRequest) -> SelectStatement {
+        let mut select = self.candidates(request);
+        select.expr_as(Expr::cust(part.to_string()), PART);
+        arrange(&mut select, &Order::of(self, request));
+        let most = request.skip.saturating_add(u64::from(request.size) + 1);
+        select.limit(Ord::min(most, i64::MAX as u64));
+        select
+    }
+
+    /// The places that the walk goes through, all of them, in no order.
+    fn candidates(&self, request: &PageRequest) -> SelectStatement {
+        let mut select = self.from.clone();
+        select.expr_as(self.id.clone(), ID);
+        select.expr_as(self.bytes.clone(), BYTES);
+        if let Some(key) = &self.key {
+            select.expr_as(key.expr.clone(), KEY);
+        }
+        if let Some(position) = &request.after {
+            select.cond_where(self.beyond(position, Order::of(self, request).down));
+        }
+        select
+    }
+
+    fn key_type(&self) -> Option<KeyType> {
+        self.key.as_ref().map(|key| key.of)
+    }
+
+    /// What the walk finds from a position on, if it goes down or up.
+    fn beyond(&self, position: &PagePosition, down: bool) -> Condition {
+        let Place { key, id } = &position.place;
+        let past = |expr: Expr, value: Expr, inclusive: bool| match (down, inclusive) {
+            (false, false) => expr.gt(value),
+            (false, true) => expr.gte(value),
+            (true, false) => expr.lt(value),
+            (true, true) => expr.lte(value),
         };
-        if let Some(after) = &request.after {
-            self.select.cond_where(self.beyond(after));
-        }
-        if let Some(SortKey { expr, nullable, .. }) = &self.key {
-            self.select.expr_as(expr.clone(), SORT_KEY);
-            if *nullable {
-                self.select.order_by_expr(expr.clone().is_null(), direction.clone());
-            }
-            self.select.order_by_expr(expr.clone(), direction.clone());
-        }
-        self.select
-            .order_by_expr(self.id.clone(), direction)
-            .limit(u64::from(request.size) + 1);
-        if request.skip > 0 {
-            self.select.offset(request.skip);
-        }
-    }
-
-    /// What comes after a position.
-    fn beyond(&self, after: &PagePosition) -> Condition {
-        let past = |expr: Expr, value: Expr| {
-            if self.descending {
-                expr.lt(value)
-            } else {
-                expr.gt(value)
-            }
-        };
-        let id = past(self.id.clone(), Expr::val(after.id));
+        let id = past(self.id.clone(), Expr::val(*id), position.inclusive);
         let Some(SortKey { expr, nullable, .. }) = &self.key else {
             return Condition::all().add(id);
         };
-        let null = || expr.clone().is_null();
-        let Some(key) = &after.key else {
-            let rest = Condition::all().add(null()).add(id);
-            return if self.descending {
+        let Some(key) = key else {
+            let rest = Condition::all().add(expr.clone().is_null()).add(id);
+            return if down {
                 Condition::any().add(expr.clone().is_not_null()).add(rest)
             } else {
                 rest
             };
         };
         let value = || Expr::val(bound(key));
-        let (expr, ties) = (expr.clone(), Condition::any().add(past(expr.clone(), value())).add(id));
+        let ties = Condition::all().add(expr.clone().eq(value())).add(id);
+        let ties = Condition::any().add(past(expr.clone(), value(), false)).add(ties);
         // The first half is implied by the second, and is what an index can use.
-        let from = if self.descending {
-            expr.lte(value())
-        } else {
-            expr.gte(value())
-        };
-        let rest = Condition::all().add(from).add(ties);
-        if *nullable && !self.descending {
-            Condition::any().add(rest).add(null())
+        let rest = Condition::all().add(past(expr.clone(), value(), true)).add(ties);
+        if *nullable && !down {
+            Condition::any().add(rest).add(expr.clone().is_null())
         } else {
             rest
         }
     }
+}
+
+/// Several lists in one order. All have the key, or none.
+pub(super) struct Listings {
+    /// The lists, each with a number of its own.
+    pub parts: Vec<(i32, Listing)>,
+    /// The largest first.
+    pub descending: bool,
+}
+
+impl Listings {
+    /// Reads a page of ids in one statement, each with the number of its list: as many as their resources fit into a
+    /// page.
+    pub async fn page<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        request: &PageRequest,
+    ) -> Result<Page<(i32, Uuid)>, StoreError> {
+        let mut page = Page::only_total(None);
+        let mut more = true;
+        if request.size > 0 && !self.parts.is_empty() {
+            let rows = conn.query_all(&self.statement(request)).await?;
+            more = has_more(&rows, request)?;
+            let key = self.key().map(SortKey::key_type);
+            let found = rows.iter().take(request.size as usize).map(|row| {
+                let place = place(row, key)?;
+                Ok(((row.try_get("", PART)?, place.id), place))
+            });
+            page = Page::found(request, found.collect::<Result<_, StoreError>>()?, more);
+        }
+        if request.total {
+            page.total = match shown_total(request, &page, more) {
+                Some(total) => Some(total),
+                None => Some(self.count(conn).await?),
+            };
+        }
+        Ok(page)
+    }
+
+    async fn count<C: ConnectionTrait>(&self, conn: &C) -> Result<u64, StoreError> {
+        let mut total = 0;
+        for (_, listing) in &self.parts {
+            total += listing.count(conn).await?;
+        }
+        Ok(total)
+    }
+
+    fn key(&self) -> Option<&SortKey> {
+        self.parts.iter().find_map(|(_, listing)| listing.key.as_ref())
+    }
+
+    fn statement(&self, request: &PageRequest) -> SelectStatement {
+        let order = Order {
+            key: self.key().map(|_| (Expr::col(KEY), true)),
+            id: Expr::col(ID),
+            down: self.descending != (request.walk() == Walk::Backward),
+        };
+        let mut columns = vec![ID, BYTES, PART];
+        columns.extend(order.key.as_ref().map(|_| KEY));
+        let mut parts = self.parts.iter().map(|(part, listing)| {
+            let places = listing.first_places(*part, request);
+            let columns = columns.iter().copied();
+            Query::select().columns(columns).from_subquery(places, "part").take()
+        });
+        let mut all = parts.next().unwrap_or_default();
+        for part in parts {
+            all.union(UnionType::All, part);
+        }
+        let mut places = Query::select();
+        places.columns(columns).from_subquery(all, "parts");
+        arrange(&mut places, &order);
+        limit(&mut places, request);
+        Query::select()
+            .expr(Expr::cust("*"))
+            .from_subquery(fitting(places, &order, &[PART]), PAGE)
+            .and_where(fits(PAGE))
+            .order_by((PAGE, WALKED), Direction::Asc)
+            .take()
+    }
+}
+
+/// The order of a walk.
+struct Order {
+    /// The key's expression, and whether it may be NULL.
+    key: Option<(Expr, bool)>,
+    id: Expr,
+    /// From the largest to the smallest. Then NULL comes first, else last.
+    down: bool,
+}
+
+impl Order {
+    fn of(listing: &Listing, request: &PageRequest) -> Self {
+        let key = listing.key.as_ref().map(|key| (key.expr.clone(), key.nullable));
+        let backward = request.walk() == Walk::Backward;
+        Self {
+            key,
+            id: listing.id.clone(),
+            down: listing.descending != backward,
+        }
+    }
+
+    /// The same by the columns of places.
+    fn of_places(&self) -> Self {
+        Self {
+            key: self.key.as_ref().map(|(_, nullable)| (Expr::col(KEY), *nullable)),
+            id: Expr::col(ID),
+            down: self.down,
+        }
+    }
+}
+
+fn arrange(statement: &mut impl OrderedStatement, order: &Order) {
+    let (direction, nulls) = if order.down {
+        (Direction::Desc, NullOrdering::First)
+    } else {
+        (Direction::Asc, NullOrdering::Last)
+    };
+    match &order.key {
+        Some((key, true)) => statement.order_by_expr_with_nulls(key.clone(), direction.clone(), nulls),
+        Some((key, false)) => statement.order_by_expr(key.clone(), direction.clone()),
+        None => statement,
+    };
+    statement.order_by_expr(order.id.clone(), direction);
+}
+
+fn limit(select: &mut SelectStatement, request: &PageRequest) {
+    select.limit(u64::from(request.size) + 1);
+    if request.skip > 0 {
+        select.offset(request.skip);
+    }
+}
+
+/// Adds to places how many bytes the walk has passed at each, and how many there are.
+fn fitting(places: SelectStatement, order: &Order, others: &[&'static str]) -> SelectStatement {
+    let mut window = WindowStatement::new();
+    window.frame_start(FrameType::Rows, Frame::UnboundedPreceding);
+    arrange(&mut window, &order.of_places());
+    let mut select = Query::select();
+    if order.key.is_some() {
+        select.column(KEY);
+    }
+    select
+        .columns([ID, BYTES])
+        .columns(others.iter().map(|other| (*other).into_iden()))
+        .expr_window_as(Func::sum(Expr::col(BYTES)), window, WALKED)
+        .expr_as(Expr::cust("COUNT(*) OVER ()"), FOUND)
+        .from_subquery(places, "places")
+        .take()
+}
+
+/// Before this place, the page was not full.
+fn fits(page: &'static str) -> Expr {
+    Expr::col((page, WALKED))
+        .sub(Expr::col((page, BYTES)))
+        .lt(i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX))
+}
+
+fn place(row: &QueryResult, key: Option<KeyType>) -> Result<Place, StoreError> {
+    let key = match key {
+        Some(of) => SortKey::read(of, row)?,
+        None => None,
+    };
+    let id = row.try_get("", ID)?;
+    Ok(Place { key, id })
+}
+
+/// Whether the walk came to more places than the page shows.
+fn has_more(rows: &[QueryResult], request: &PageRequest) -> Result<bool, StoreError> {
+    let found: i64 = match rows.first() {
+        Some(row) => row.try_get("", FOUND)?,
+        None => 0,
+    };
+    Ok(rows.len() > request.size as usize || i64::try_from(rows.len()).is_ok_and(|fitting| fitting < found))
+}
+
+/// The total, if the page shows it.
+fn shown_total<T>(request: &PageRequest, page: &Page<T>, more: bool) -> Option<u64> {
+    let shown = page.items.len() as u64;
+    let beginning = request.after.is_none() && (request.skip == 0 || shown > 0);
+    (beginning && !more).then(|| request.skip + shown)
 }
 
 fn bound(key: &PageKey) -> sea_orm::Value {
@@ -210,11 +445,15 @@ fn bound(key: &PageKey) -> sea_orm::Value {
     }
 }
 
-async fn count<C: ConnectionTrait>(conn: &C, count: &SelectStatement) -> Result<u64, StoreError> {
-    let row = conn
-        .query_one(count)
-        .await?
-        .ok_or(StoreError::Unreadable("a count without a row"))?;
-    let number: i64 = row.try_get_by_index(0)?;
-    u64::try_from(number).map_err(|_| StoreError::Unreadable("a negative count"))
+/// How many bytes a JSON document has as text, and so about how many in memory and in a message. SeaQuery has no
+/// `octet_length`; SQLite tells it without reading the document.
+pub(super) fn document_bytes(document: Expr, backend: DbBackend) -> Expr {
+    if backend == DbBackend::Postgres {
+        Expr::cust_with_exprs("octet_length(CAST($1 AS text))", [document])
+    } else {
+        Expr::cust_with_exprs("octet_length(?)", [document])
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::entities::{tenant, user};
 use super::error::StoreError;
 use super::filter::{self, Operand, user_column};
 use super::ids::is_one_of;
-use super::paging::{Listing, SortKey};
+use super::paging::{Listing, SortKey, document_bytes};
 use crate::domain::attribute::{TextAttribute, UserAttribute};
 use crate::domain::filter::{Order, UserFilter, UserOrderKey};
 use crate::domain::id::{GroupId, TenantId, UserId};
@@ -32,6 +32,8 @@ const MANAGER: &str = "manager";
 const MANAGER_FOUND: &str = "manager_found";
 const MANAGER_NAME: &str = "manager_name";
 const SOURCE: &str = "tenant_source";
+/// About how many bytes a user has beside its document.
+const ROW_BYTES: i32 = 256;
 /// The manager's name is in its document; the operator is the same text on both databases.
 const MANAGER_NAME_SQL: &str = "\"manager\".\"document\" ->> 'display_name'";
 
@@ -171,7 +173,7 @@ pub async fn find<C: ConnectionTrait>(conn: &C, tenant: TenantId, id: UserId) ->
     conn.query_one(&select).await?.map(|row| read(&row)).transpose()
 }
 
-/// Reads those of the users that exist, in no order.
+/// Reads those of the users that exist, in no order. Who they are must have been chosen by what fits into a page.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -184,6 +186,26 @@ pub async fn find_many<C: ConnectionTrait>(
     let these = is_one_of(conn, user_column(user::Column::Id), ids.iter().map(|id| id.uuid()));
     let select = select(tenant).and_where(these).take();
     conn.query_all(&select).await?.iter().map(read).collect()
+}
+
+/// Reads those of the users that exist, in the order of their ids, as many as fit into a page. How many are given must
+/// fit into a [`PageRequest`].
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.users.find_batch", skip_all, fields(ids = ids.len()))]
+pub async fn find_batch<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    ids: &[UserId],
+) -> Result<Page<User>, StoreError> {
+    let mut these = listing(conn.get_database_backend(), tenant, None, Order::default());
+    let id = user_column(user::Column::Id);
+    these
+        .from
+        .and_where(is_one_of(conn, id, ids.iter().map(|id| id.uuid())));
+    let all = PageRequest::first(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+    these.page(conn, &all, select(tenant), read).await
 }
 
 /// Reads a page of users.
@@ -199,12 +221,7 @@ pub async fn list<C: ConnectionTrait>(
     request: &PageRequest,
 ) -> Result<Page<User>, StoreError> {
     let listing = listing(conn.get_database_backend(), tenant, filter, order);
-    let row = |row: &QueryResult| {
-        read(row)
-            .map(|user| (user.id.uuid(), user))
-            .map(|(id, user)| (user, id))
-    };
-    listing.page(conn, request, row).await
+    listing.page(conn, request, select(tenant), read).await
 }
 
 pub(super) fn listing(
@@ -213,30 +230,26 @@ pub(super) fn listing(
     filter: Option<&UserFilter>,
     order: Order<UserOrderKey>,
 ) -> Listing {
-    let mut select = select(tenant);
-    let mut count = Query::select();
-    count
-        .expr(Expr::cust("COUNT(*)"))
-        .from(user::Entity)
-        .cond_where(in_tenant(tenant));
+    let mut from = Query::select();
+    from.from(user::Entity).cond_where(in_tenant(tenant));
     if let Some(filter) = filter {
-        let condition = filter::users(filter, tenant, backend);
-        select.cond_where(condition.clone());
-        count.cond_where(condition);
+        from.cond_where(filter::users(filter, tenant, backend));
     }
-    let key = order.key.and_then(|key| sort_key(key, tenant, backend));
+    let by_id = UserOrderKey::Attribute(UserAttribute::Id);
+    let key = order.key.filter(|key| *key != by_id);
+    let key = key.and_then(|key| sort_key(key, tenant, backend));
     Listing {
-        select,
-        count,
+        from,
         id: user_column(user::Column::Id),
         key,
         descending: order.descending,
+        bytes: document_bytes(user_column(user::Column::Document), backend).add(ROW_BYTES),
     }
 }
 
-fn sort_key(key: UserOrderKey, tenant: TenantId, backend: DbBackend) -> Option<SortKey> {
+/// What a key of the order is in a statement.
+pub(super) fn sort_key(key: UserOrderKey, tenant: TenantId, backend: DbBackend) -> Option<SortKey> {
     match key {
-        UserOrderKey::Attribute(UserAttribute::Id) => None,
         UserOrderKey::Attribute(attribute) => {
             let nullable = match attribute {
                 UserAttribute::Id
@@ -369,7 +382,7 @@ fn in_tenant(tenant: TenantId) -> Condition {
 }
 
 /// Users of a tenant with their managers, in one statement.
-fn select(tenant: TenantId) -> SelectStatement {
+pub(super) fn select(tenant: TenantId) -> SelectStatement {
     let manager = Condition::all()
         .add(Expr::col((MANAGER, user::Column::TenantId)).eq(user_column(user::Column::TenantId)))
         .add(Expr::col((MANAGER, user::Column::Id)).eq(user_column(user::Column::ManagerId)));

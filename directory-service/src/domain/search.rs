@@ -1,0 +1,115 @@
+//! Questions about users and groups together, and what they find.
+
+use std::mem::discriminant;
+
+use super::Invalid;
+use super::attribute::{Attribute as _, Case, Kind};
+use super::filter::{GroupFilter, GroupOrderKey, UserFilter, UserOrderKey};
+use super::group::Group;
+use super::user::User;
+
+/// Which resources of one kind are wanted, and what they are ordered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection<F, K> {
+    /// Which. None: all.
+    pub filter: Option<F>,
+    /// By what. None: by nothing, as if they had no value.
+    pub key: Option<K>,
+}
+
+/// A question about users and groups in one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Which users. None: none.
+    pub users: Option<Selection<UserFilter, UserOrderKey>>,
+    /// Which groups. None: none.
+    pub groups: Option<Selection<GroupFilter, GroupOrderKey>>,
+    /// The largest first.
+    pub descending: bool,
+}
+
+impl Search {
+    /// Checks that the values of both kinds can be compared with each other.
+    ///
+    /// # Errors
+    /// [`Invalid`]: they are of different types.
+    pub fn new(
+        users: Option<Selection<UserFilter, UserOrderKey>>,
+        groups: Option<Selection<GroupFilter, GroupOrderKey>>,
+        descending: bool,
+    ) -> Result<Self, Invalid> {
+        let of_users = users.as_ref().and_then(|users| users.key).map(kind_of_users);
+        let of_groups = groups.as_ref().and_then(|groups| groups.key).map(kind_of_groups);
+        if let (Some(of_users), Some(of_groups)) = (of_users, of_groups)
+            && discriminant(&of_users) != discriminant(&of_groups)
+        {
+            let rule = "must be an attribute with the same type of value as users.order_by";
+            return Err(Invalid::new("groups.order_by", rule));
+        }
+        Ok(Self {
+            users,
+            groups,
+            descending,
+        })
+    }
+}
+
+fn kind_of_users(key: UserOrderKey) -> Kind {
+    match key {
+        UserOrderKey::Attribute(attribute) => attribute.kind(),
+        UserOrderKey::List(_) => Kind::Text(Case::Folded),
+        UserOrderKey::Groups => Kind::Id,
+    }
+}
+
+fn kind_of_groups(key: GroupOrderKey) -> Kind {
+    match key {
+        GroupOrderKey::Attribute(attribute) => attribute.kind(),
+        GroupOrderKey::Members => Kind::Id,
+    }
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A user.
+    User(Box<User>),
+    /// A group.
+    Group(Group),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::attribute::{GroupAttribute, ListAttribute, UserAttribute};
+
+    #[test]
+    fn only_values_of_one_type_have_an_order() {
+        let users = |key| Some(Selection { filter: None, key });
+        let groups = |key| Some(Selection { filter: None, key });
+        let name = Some(UserOrderKey::Attribute(UserAttribute::UserName));
+        let mail = Some(UserOrderKey::List(ListAttribute::Emails));
+        let created = Some(UserOrderKey::Attribute(UserAttribute::CreateTime));
+        let external = Some(GroupOrderKey::Attribute(GroupAttribute::ExternalId));
+        let version = Some(GroupOrderKey::Attribute(GroupAttribute::Version));
+
+        for (user, group) in [
+            (name, external),
+            (mail, external),
+            (None, version),
+            (created, None),
+            (None, None),
+            (Some(UserOrderKey::Groups), Some(GroupOrderKey::Members)),
+        ] {
+            assert!(Search::new(users(user), groups(group), false).is_ok());
+        }
+        let rule = "must be an attribute with the same type of value as users.order_by";
+        let refused = Invalid::new("groups.order_by", rule);
+        for (user, group) in [(name, version), (created, version), (created, external)] {
+            assert_eq!(
+                Search::new(users(user), groups(group), true).err(),
+                Some(refused.clone())
+            );
+        }
+    }
+}
