@@ -85,7 +85,7 @@ fn caller(answer: WhoAmIResponse) -> Option<Caller> {
         tenant_id: tenant.id,
         provisions: holds(Scope::Provision),
         strict_patch: tenant.strict_patch,
-        resource_types: ResourceTypes::standard().clone(),
+        resource_types: translate::schema::resource_types(answer.extension_schemas),
     })
 }
 

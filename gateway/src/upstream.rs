@@ -132,7 +132,7 @@ impl TenantDirectory {
     pub async fn get_user(&self, id: &str, groups: bool) -> Result<v1::User, ScimError> {
         let request = v1::GetUserRequest {
             id: id.to_owned(),
-            read_mask: translate::user::read_mask(groups),
+            read_mask: translate::user::read_mask(self.resource_type(ResourceKind::User), groups),
         };
         answer(self.client.users().get_user(request).await)
     }

@@ -7,12 +7,14 @@ use tracing::instrument;
 
 use super::list::{self, Found, Selection, Window};
 use super::members::{Listed, Shown};
+use super::stored::Races;
 use super::{mode, projection};
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
 use crate::scim::error::ScimError;
 use crate::scim::list::ListRequest;
-use crate::scim::patch::PatchRequest;
+use crate::scim::mutability::{self, put_depends_on_stored};
+use crate::scim::patch::{ExtensionsPatch, GroupPatch, PatchRequest};
 use crate::scim::resource::Resource;
 use crate::scim::schema::ResourceKind;
 use crate::translate;
@@ -30,7 +32,9 @@ pub async fn create(
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
     let projection = projection(directory.resource_type(KIND), &query)?;
-    let (group, members) = translate::group::from_scim(&Resource::parse(directory.resource_type(KIND), body)?);
+    let wanted = Resource::parse(directory.resource_type(KIND), body)?;
+    let projection = projection.after_write(wanted.named());
+    let (group, members) = translate::group::from_scim(&wanted);
     let is_empty = members.is_empty();
     let created = directory.create_group(group, members).await?;
     let url = base.group(&created.id);
@@ -133,10 +137,15 @@ pub async fn replace(
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
     let projection = projection(directory.resource_type(KIND), &query)?;
-    let (group, members) = translate::group::from_scim(&Resource::parse(directory.resource_type(KIND), body)?);
-    let expected_version = if_match.expected(version(&directory, &id)).await?;
-    let request = translate::group::replacing(id, group, members, expected_version);
-    let replaced = directory.update_group(request).await?;
+    let wanted = Resource::parse(directory.resource_type(KIND), body)?;
+    let projection = projection.after_write(wanted.named());
+    let replaced = if put_depends_on_stored(directory.resource_type(KIND)) {
+        replace_stored(&directory, &base, &id, &if_match, &wanted).await?
+    } else {
+        let expected_version = if_match.expected(version(&directory, &id)).await?;
+        let request = translate::group::replacing(id, &wanted, expected_version);
+        directory.update_group(request).await?
+    };
     Shown {
         directory,
         projection,
@@ -146,8 +155,30 @@ pub async fn replace(
     .await
 }
 
-/// `PATCH /Groups/{id}`: one call with the differences, whatever the number of members. 204, unless `attributes` asks
-/// for a body.
+/// A PUT where something that is stored may have to stay.
+async fn replace_stored(
+    directory: &TenantDirectory,
+    base: &BaseUrl,
+    id: &str,
+    if_match: &IfMatch,
+    wanted: &Resource,
+) -> Result<v1::Group, ScimError> {
+    let mut races = Races::of(if_match);
+    loop {
+        let stored = directory.get_group(id).await?;
+        if_match.check(stored.version)?;
+        let seen = stored.version;
+        let stored = translate::group::to_scim(stored, &wanted.resource_type, base);
+        let wanted = mutability::replace(&stored, wanted.clone())?;
+        let request = translate::group::replacing(id.to_owned(), &wanted, Some(seen));
+        if let Some(replaced) = races.settle(directory.update_group(request).await).await? {
+            return Ok(replaced);
+        }
+    }
+}
+
+/// `PATCH /Groups/{id}`: one call with the differences, whatever the number of members; only attributes of the tenant's
+/// own schemas are read first. 204, unless `attributes` asks for a body.
 #[instrument(name = "scim.groups.patch", skip_all, fields(group.id = %id))]
 pub async fn patch(
     directory: TenantDirectory,
@@ -159,10 +190,13 @@ pub async fn patch(
 ) -> Result<Response, ScimError> {
     let projection = projection(directory.resource_type(KIND), &query)?;
     let patch = PatchRequest::parse(body)?.compile_group(directory.resource_type(KIND), mode(directory.caller()))?;
-    let expected_version = if_match.expected(version(&directory, &id)).await?;
-    let patched = directory
-        .update_group(translate::group::patching(id, patch, expected_version))
-        .await?;
+    let patched = if let Some(extensions) = &patch.extensions {
+        patch_stored(&directory, &id, &if_match, &patch, extensions).await?
+    } else {
+        let expected_version = if_match.expected(version(&directory, &id)).await?;
+        let request = translate::group::patching(id, patch, expected_version);
+        directory.update_group(request).await?
+    };
     if projection.names_attributes() {
         return Shown {
             directory,
@@ -176,6 +210,26 @@ pub async fn patch(
         StatusCode::NO_CONTENT.into_response(),
         patched.version,
     ))
+}
+
+/// A PATCH on attributes of the tenant's own schemas, which the directory takes as a whole.
+async fn patch_stored(
+    directory: &TenantDirectory,
+    id: &str,
+    if_match: &IfMatch,
+    patch: &GroupPatch,
+    extensions: &ExtensionsPatch,
+) -> Result<v1::Group, ScimError> {
+    let mut races = Races::of(if_match);
+    loop {
+        let stored = directory.get_group(id).await?;
+        if_match.check(stored.version)?;
+        let resource_type = directory.resource_type(KIND);
+        let request = translate::group::patching_stored(stored, patch.clone(), extensions, resource_type)?;
+        if let Some(patched) = races.settle(directory.update_group(request).await).await? {
+            return Ok(patched);
+        }
+    }
 }
 
 /// `DELETE /Groups/{id}`.

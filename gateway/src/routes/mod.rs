@@ -6,6 +6,7 @@ mod groups;
 mod list;
 mod members;
 mod search;
+mod stored;
 mod users;
 
 use std::sync::Arc;

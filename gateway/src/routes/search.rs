@@ -51,7 +51,10 @@ async fn page(directory: TenantDirectory, base: BaseUrl, wanted: ListRequest) ->
         page_token: token,
         skip,
         include_total_size: true,
-        user_read_mask: translate::user::read_mask(of_users.wants("groups")),
+        user_read_mask: translate::user::read_mask(
+            directory.resource_type(ResourceKind::User),
+            of_users.wants("groups"),
+        ),
     };
     let v1::SearchResponse {
         results,

@@ -1,21 +1,20 @@
 //! `/Users` (RFC 7644 §3.3 to §3.6).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
 use directory_proto::v1;
 use http::StatusCode;
-use rand::Rng as _;
 use tracing::instrument;
 
 use super::list::{self, Found, Selection, Window};
+use super::stored::Races;
 use super::{mode, projection, view};
-use crate::error::try_again;
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
 use crate::scim::error::ScimError;
 use crate::scim::list::ListRequest;
+use crate::scim::mutability::{self, put_depends_on_stored};
 use crate::scim::patch::PatchRequest;
 use crate::scim::projection::Projection;
 use crate::scim::resource::Resource;
@@ -26,8 +25,6 @@ use crate::translate::link::BaseUrl;
 use crate::upstream::TenantDirectory;
 
 const KIND: ResourceKind = ResourceKind::User;
-/// How often a PATCH is applied again because somebody else was faster.
-const PATCH_ATTEMPTS: u32 = 24;
 
 /// How one caller sees users in one answer.
 pub(super) struct Shown<'a> {
@@ -70,6 +67,7 @@ pub async fn create(
     let wanted = Resource::parse(directory.resource_type(KIND), body)?;
     let created = directory.create_user(translate::user::from_scim(&wanted)).await?;
     let url = base.user(&created.id);
+    let projection = projection.after_write(wanted.named());
     let shown = Shown::to(&directory, &projection, &base);
     Ok(response::located(shown.answer(StatusCode::CREATED, created), url))
 }
@@ -122,7 +120,7 @@ async fn page(directory: &TenantDirectory, base: &BaseUrl, wanted: ListRequest) 
         page_size: size,
         page_token: token,
         skip,
-        read_mask: translate::user::read_mask(projection.wants("groups")),
+        read_mask: translate::user::read_mask(directory.resource_type(KIND), projection.wants("groups")),
         include_total_size: true,
     };
     let v1::ListUsersResponse {
@@ -155,20 +153,41 @@ pub async fn replace(
 ) -> Result<Response, ScimError> {
     let projection = projection(directory.resource_type(KIND), &query)?;
     let wanted = Resource::parse(directory.resource_type(KIND), body)?;
-    let expected_version = if_match.expected(version(&directory, &id)).await?;
-    let user = v1::User {
-        id: id.clone(),
-        ..translate::user::from_scim(&wanted)
+    let replaced = if put_depends_on_stored(directory.resource_type(KIND)) {
+        replace_stored(&directory, &base, &id, &if_match, &wanted).await?
+    } else {
+        let expected_version = if_match.expected(version(&directory, &id)).await?;
+        let request = translate::user::replacing(id, &wanted, expected_version);
+        directory.update_user(request).await?
     };
-    let replaced = directory
-        .update_user(translate::user::replacing(user, expected_version))
-        .await?;
+    let projection = projection.after_write(wanted.named());
     let shown = Shown::to(&directory, &projection, &base);
     Ok(shown.answer(StatusCode::OK, replaced))
 }
 
-/// `PATCH /Users/{id}`. A caller without `If-Match` (Entra never sends one) does not pay for our race: what others
-/// wrote meanwhile is read, and the PATCH applied again.
+/// A PUT where something that is stored may have to stay.
+async fn replace_stored(
+    directory: &TenantDirectory,
+    base: &BaseUrl,
+    id: &str,
+    if_match: &IfMatch,
+    wanted: &Resource,
+) -> Result<v1::User, ScimError> {
+    let mut races = Races::of(if_match);
+    loop {
+        let stored = directory.get_user(id, false).await?;
+        if_match.check(stored.version)?;
+        let seen = stored.version;
+        let stored = translate::user::to_scim(stored, &wanted.resource_type, view(directory.caller()), base);
+        let wanted = mutability::replace(&stored, wanted.clone())?;
+        let request = translate::user::replacing(id.to_owned(), &wanted, Some(seen));
+        if let Some(replaced) = races.settle(directory.update_user(request).await).await? {
+            return Ok(replaced);
+        }
+    }
+}
+
+/// `PATCH /Users/{id}`.
 #[instrument(name = "scim.users.patch", skip_all, fields(user.id = %id))]
 pub async fn patch(
     directory: TenantDirectory,
@@ -180,34 +199,20 @@ pub async fn patch(
 ) -> Result<Response, ScimError> {
     let projection = projection(directory.resource_type(KIND), &query)?;
     let patch = PatchRequest::parse(body)?;
-    let shown = Shown::to(&directory, &projection, &base);
-    for attempt in 0..PATCH_ATTEMPTS {
+    let mut races = Races::of(&if_match);
+    loop {
         let stored = directory.get_user(&id, false).await?;
         if_match.check(stored.version)?;
-        let seen = stored.version;
-        let patched = patch.apply(
-            translate::user::to_scim(stored, shown.resource_type, shown.view, &base),
-            mode(directory.caller()),
-        )?;
-        let request = v1::UpdateUserRequest {
-            user: Some(v1::User {
-                id: id.clone(),
-                ..translate::user::from_scim(&patched.resource)
-            }),
-            update_mask: Some(translate::user::update_mask(&patched.named)),
-            expected_version: Some(seen),
-        };
-        match directory.update_user(request).await {
-            Ok(updated) => return Ok(shown.answer(StatusCode::OK, updated)),
-            Err(error) if is_lost_race(&error) && !if_match.is_given() => pause(attempt).await,
-            Err(error) => return Err(error),
+        let resource_type = directory.resource_type(KIND);
+        let before = translate::user::to_scim(stored.clone(), resource_type, view(directory.caller()), &base);
+        let patched = patch.apply(before, mode(directory.caller()))?;
+        let request = translate::user::patching(stored, &patched);
+        if let Some(updated) = races.settle(directory.update_user(request).await).await? {
+            let projection = projection.after_write(patched.named);
+            let shown = Shown::to(&directory, &projection, &base);
+            return Ok(shown.answer(StatusCode::OK, updated));
         }
     }
-    tracing::warn!(attempts = PATCH_ATTEMPTS, "a PATCH lost every race");
-    Err(try_again(
-        1,
-        "Too many others changed this user at the same time: send the request again.",
-    ))
 }
 
 /// `DELETE /Users/{id}`.
@@ -224,15 +229,4 @@ pub async fn delete(
 
 async fn version(directory: &TenantDirectory, id: &str) -> Result<i64, ScimError> {
     Ok(directory.get_user(id, false).await?.version)
-}
-
-/// 412 is only ever a version that moved on.
-fn is_lost_race(error: &ScimError) -> bool {
-    error.status == StatusCode::PRECONDITION_FAILED.as_u16()
-}
-
-async fn pause(attempt: u32) {
-    let longest_ms = (10_u64 << attempt.min(5)).min(250);
-    let pause_ms = rand::rng().random_range(1..=longest_ms);
-    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
 }

@@ -88,8 +88,18 @@ impl AttributePath {
         !self.schema.is_core()
     }
 
+    /// Whether this is the core or common attribute of this name, or a part of it.
+    pub fn is_core(&self, name: &str) -> bool {
+        self.attribute.name == name && !self.is_extension()
+    }
+
+    /// Whether no client ever sees it, nor may ask about it.
+    pub fn is_hidden(&self) -> bool {
+        self.attribute.is_hidden() || self.target().is_hidden()
+    }
+
     /// The path of the sub-attribute of this name, or of `value` of a simple multi-valued attribute.
-    pub(super) fn find_part(&self, name: &str) -> Option<Self> {
+    pub fn find_part(&self, name: &str) -> Option<Self> {
         if let Some(part) = self.attribute.sub_attribute(name) {
             return Some(self.with(part));
         }
@@ -110,18 +120,22 @@ impl Named {
         if !name.contains(':') {
             return in_any_schema(resource_type, name).map(Self::Attribute);
         }
-        for schema in resource_type.schemas() {
-            let Some(rest) = strip_prefix_ignoring_case(name, &schema.id) else {
-                continue;
-            };
-            return match rest.strip_prefix([':', '.']) {
-                Some(local) => in_schema(schema, local).map(Self::Attribute),
-                None if rest.is_empty() => Ok(Self::Schema(schema.clone())),
-                None => continue,
-            };
+        // One URN may go on where another one ends: the longest is meant.
+        let schema = resource_type
+            .schemas()
+            .filter_map(|schema| Some((schema, local_name(name, schema)?)))
+            .min_by_key(|(_, local)| local.len());
+        match schema {
+            None => Err(PathProblem::UnknownSchema),
+            Some((schema, "")) => Ok(Self::Schema(schema.clone())),
+            Some((schema, local)) => in_schema(schema, &local[1..]).map(Self::Attribute),
         }
-        Err(PathProblem::UnknownSchema)
     }
+}
+
+/// What stands behind the schema's URN, with the separator in front.
+fn local_name<'a>(name: &'a str, schema: &Schema) -> Option<&'a str> {
+    strip_prefix_ignoring_case(name, &schema.id).filter(|rest| rest.is_empty() || rest.starts_with([':', '.']))
 }
 
 fn in_any_schema(resource_type: &ResourceType, name: &str) -> Result<AttributePath, PathProblem> {
@@ -202,8 +216,11 @@ impl fmt::Display for AttributePath {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{AttributePath, PathProblem};
-    use crate::scim::schema::{ResourceKind, ResourceTypes};
+    use crate::scim::schema::testing::{self, ACME};
+    use crate::scim::schema::{Attribute, Kind, ResourceKind, ResourceTypes, Schema};
 
     const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
@@ -287,5 +304,40 @@ mod tests {
         }
         assert_eq!(resolve(ResourceKind::Group, "userName"), Err(PathProblem::Unknown));
         assert_eq!(resolve(ResourceKind::Group, "manager"), Err(PathProblem::Unknown));
+    }
+
+    #[test]
+    fn registered_names_resolve_in_any_case_to_the_registered_spelling() {
+        let users = testing::users();
+        for (name, canonical) in [
+            (format!("{ACME}:COSTcode"), format!("{ACME}:costCode")),
+            (
+                format!("{}:Desk.Room", ACME.to_uppercase()),
+                format!("{ACME}:desk.room"),
+            ),
+            ("tags.Value".to_owned(), format!("{ACME}:tags.value")),
+            ("costcode".to_owned(), format!("{ACME}:costCode")),
+        ] {
+            let path = AttributePath::resolve(&users, &name);
+            assert_eq!(path.map(|path| path.to_string()), Ok(canonical), "{name}");
+        }
+        assert_eq!(resolve(ResourceKind::User, ACME), Err(PathProblem::UnknownSchema));
+        assert_eq!(
+            AttributePath::resolve(&testing::groups(), ACME),
+            Err(PathProblem::UnknownSchema)
+        );
+    }
+
+    #[test]
+    fn where_one_urn_goes_on_from_another_the_longer_one_is_meant() {
+        let schema = |id: &str| {
+            let attributes = [Attribute::new(Kind::String, "a", "")];
+            Arc::new(Schema::new(id, "", "", attributes))
+        };
+        let types = ResourceTypes::new(vec![schema("urn:x"), schema("urn:x.v2"), schema("urn:xy")], Vec::new());
+        for name in ["urn:x:a", "urn:x.v2:a", "urn:xy:a"] {
+            let path = AttributePath::resolve(types.get(ResourceKind::User), name);
+            assert_eq!(path.map(|path| path.to_string()).as_deref(), Ok(name));
+        }
     }
 }

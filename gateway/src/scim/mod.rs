@@ -10,6 +10,7 @@ pub mod error;
 pub mod filter;
 mod fold;
 pub mod list;
+pub mod mutability;
 pub mod patch;
 pub mod projection;
 pub mod resource;

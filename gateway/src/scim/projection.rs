@@ -1,35 +1,48 @@
-//! Which attributes an answer has: `attributes`, `excludedAttributes`, and the schema's `returned` (RFC 7644 §3.9).
+//! Which attributes an answer has: `attributes`, `excludedAttributes`, and the schema's `returned` (RFC 7644 §3.9,
+//! RFC 7643 §7).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::attribute_path::{AttributePath, Named};
 use super::error::ScimError;
 use super::resource::Resource;
-use super::schema::{Attribute, COMMON, ResourceType, Returned, Schema};
+use super::schema::{Attribute, COMMON, Kind, ResourceType, Returned, Schema};
 
 /// What a request wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projection {
     resource_type: Arc<ResourceType>,
     selection: Selection,
+    /// What a write named: an attribute that is returned on request is shown then, too.
+    written: Names,
+    /// How each attribute is shown: those of the core schema, the common ones first, then those of each extension.
+    plan: Vec<Vec<Shown>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Selection {
     Default,
-    Only(Vec<Named>),
-    Without(Vec<Named>),
+    Only(Names),
+    Without(Names),
+}
+
+/// Attributes, sub-attributes, and schemas by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Names {
+    paths: HashSet<AttributePath>,
+    schemas: HashSet<String>,
 }
 
 /// How much of one attribute is shown.
-#[derive(Debug, PartialEq, Eq)]
-enum Shown<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shown {
     Nothing,
     Whole,
-    Only(Vec<&'a str>),
-    Without(Vec<&'a str>),
+    /// Of a complex attribute, these sub-attributes.
+    Parts(Vec<Arc<Attribute>>),
 }
 
 impl Projection {
@@ -50,14 +63,51 @@ impl Projection {
                     "attributes and excludedAttributes exclude each other; send one of them.",
                 ));
             }
-            (Some(attributes), None) => Selection::Only(resolve(resource_type, attributes)),
-            (None, Some(excluded)) => Selection::Without(resolve(resource_type, excluded)),
+            (Some(attributes), None) => Selection::Only(Names::read(resource_type, attributes)),
+            (None, Some(excluded)) => Selection::Without(Names::read(resource_type, excluded)),
             (None, None) => Selection::Default,
         };
-        Ok(Self {
-            resource_type: resource_type.clone(),
+        Ok(Self::new(resource_type.clone(), selection, Names::default()))
+    }
+
+    fn new(resource_type: Arc<ResourceType>, selection: Selection, written: Names) -> Self {
+        let mut projection = Self {
+            resource_type,
             selection,
-        })
+            written,
+            plan: Vec::new(),
+        };
+        let resource_type = &projection.resource_type;
+        let shown = |schema: &Arc<Schema>, attribute: &Arc<Attribute>| {
+            projection.shown(&AttributePath::whole(schema, attribute))
+        };
+        let core = COMMON.iter().chain(&resource_type.schema.attributes);
+        let core = core.map(|attribute| shown(&resource_type.schema, attribute)).collect();
+        let extensions = resource_type.extensions.iter();
+        let extensions = extensions.map(|schema| {
+            let attributes = schema.attributes.iter();
+            attributes.map(|attribute| shown(schema, attribute)).collect()
+        });
+        projection.plan = std::iter::once(core).chain(extensions).collect();
+        projection
+    }
+
+    /// The projection of the answer to a write that named these attributes: what is returned on request is shown if it
+    /// was written (RFC 7643 §7), unless the request names what it wants to see.
+    pub fn after_write(self, named: impl IntoIterator<Item = AttributePath>) -> Self {
+        let mut written = Names::default();
+        for path in named {
+            // A whole attribute is written with all its parts.
+            let parts = path
+                .attribute
+                .sub_attributes
+                .iter()
+                .filter(|_| path.sub_attribute.is_none());
+            written.paths.extend(parts.map(|part| path.with(part)));
+            written.paths.insert(path.without_sub_attribute());
+            written.paths.insert(path);
+        }
+        Self::new(self.resource_type, self.selection, written)
     }
 
     /// Whether the request itself named attributes to return.
@@ -67,17 +117,13 @@ impl Projection {
 
     /// Whether any part of the attribute of this name is wanted, so that what is not need not be read.
     pub fn wants(&self, name: &str) -> bool {
-        AttributePath::resolve(&self.resource_type, name).is_ok_and(|path| self.wants_path(&path))
-    }
-
-    fn wants_path(&self, path: &AttributePath) -> bool {
-        let name = path.part_name();
-        match self.shown(&path.schema, &path.attribute) {
-            Shown::Nothing => false,
-            Shown::Whole => true,
-            Shown::Only(names) => name.is_none_or(|name| names.contains(&name)),
-            Shown::Without(names) => name.is_none_or(|name| !names.contains(&name)),
-        }
+        AttributePath::resolve(&self.resource_type, name).is_ok_and(|path| {
+            match self.shown(&path.without_sub_attribute()) {
+                Shown::Nothing => false,
+                Shown::Whole => true,
+                Shown::Parts(parts) => path.sub_attribute.is_none_or(|part| parts.contains(&part)),
+            }
+        })
     }
 
     /// The answer's JSON: the wanted attributes, and `schemas` of what is left.
@@ -87,20 +133,15 @@ impl Projection {
             mut attributes,
         } = resource;
         let mut shown = Resource::new(&resource_type);
-        let core = &resource_type.schema;
-        for attribute in COMMON.iter().chain(&core.attributes) {
-            let value = attributes.remove(&attribute.name);
-            let value = value.and_then(|value| self.shown(core, attribute).cut(value));
-            shown.set(&AttributePath::whole(core, attribute), value);
-        }
-        for schema in &resource_type.extensions {
-            let Some(Value::Object(mut extension)) = attributes.remove(&schema.id) else {
-                continue;
-            };
-            for attribute in &schema.attributes {
-                let value = extension.remove(&attribute.name);
-                let value = value.and_then(|value| self.shown(schema, attribute).cut(value));
-                shown.set(&AttributePath::whole(schema, attribute), value);
+        let mut plan = self.plan.iter().map(Vec::as_slice);
+        let core = COMMON.iter().chain(&resource_type.schema.attributes);
+        shown.attributes = cut(&mut attributes, core, plan.next().unwrap_or_default());
+        for (schema, plan) in resource_type.extensions.iter().zip(plan) {
+            if let Some(Value::Object(mut extension)) = attributes.remove(&schema.id) {
+                let extension = cut(&mut extension, &schema.attributes, plan);
+                if !extension.is_empty() {
+                    shown.attributes.insert(schema.id.clone(), Value::Object(extension));
+                }
             }
         }
         let schemas = shown.schemas().into();
@@ -108,77 +149,130 @@ impl Projection {
         Value::Object(shown.attributes)
     }
 
-    fn shown(&self, schema: &Arc<Schema>, attribute: &Arc<Attribute>) -> Shown<'_> {
-        let whole = AttributePath::whole(schema, attribute);
-        let is_named = |names: &[Named]| {
-            names.iter().any(|named| match named {
-                Named::Attribute(path) => *path == whole,
-                Named::Schema(named) => named == schema,
-            })
+    /// How much of a whole attribute is shown.
+    fn shown(&self, whole: &AttributePath) -> Shown {
+        if whole.is_hidden() {
+            return Shown::Nothing;
+        }
+        let is_wanted = self.wants_whole(whole);
+        let attribute = &whole.attribute;
+        if attribute.kind != Kind::Complex {
+            let element = whole.find_part("value");
+            return match (is_wanted, element) {
+                (wanted, Some(element)) if self.wants_part(&element, wanted) => Shown::Whole,
+                (true, None) => Shown::Whole,
+                (false, None) | (_, Some(_)) => Shown::Nothing,
+            };
+        }
+        let parts = attribute.sub_attributes.iter();
+        let parts: Vec<_> = parts
+            .filter(|part| self.wants_part(&whole.with(part), is_wanted))
+            .cloned()
+            .collect();
+        match parts.len() {
+            0 => Shown::Nothing,
+            count if count == attribute.sub_attributes.len() => Shown::Whole,
+            _ => Shown::Parts(parts),
+        }
+    }
+
+    fn wants_whole(&self, path: &AttributePath) -> bool {
+        match (path.attribute.returned, &self.selection) {
+            (Returned::Never, _) => false,
+            (Returned::Always, _) | (Returned::Default, Selection::Default) => true,
+            (Returned::Default | Returned::Request, Selection::Only(names)) => names.has(path),
+            (Returned::Default, Selection::Without(names)) => !names.has(path),
+            (Returned::Request, Selection::Default) => self.written.has(path),
+            (Returned::Request, Selection::Without(names)) => self.written.has(path) && !names.has(path),
+        }
+    }
+
+    /// Whether a sub-attribute is shown of an attribute that is wanted as a whole, or not.
+    fn wants_part(&self, path: &AttributePath, is_whole_wanted: bool) -> bool {
+        let is_element = path.attribute.kind != Kind::Complex; // which has no characteristics of its own
+        let returned = if is_element {
+            Returned::Default
+        } else {
+            path.target().returned
         };
-        match (attribute.returned, &self.selection) {
-            (Returned::Never, _) => Shown::Nothing,
-            (Returned::Always, _) | (Returned::Default, Selection::Default) => Shown::Whole,
-            (Returned::Default | Returned::Request, Selection::Only(names)) if is_named(names) => Shown::Whole,
-            (Returned::Default | Returned::Request, Selection::Only(names)) => match parts_of(names, &whole) {
-                parts if parts.is_empty() => Shown::Nothing,
-                parts => Shown::Only(parts),
-            },
-            (Returned::Default, Selection::Without(names)) if is_named(names) => Shown::Nothing,
-            (Returned::Default, Selection::Without(names)) => match parts_of(names, &whole) {
-                parts if parts.is_empty() => Shown::Whole,
-                parts => Shown::Without(parts),
-            },
-            (Returned::Request, Selection::Default | Selection::Without(_)) => Shown::Nothing,
+        match (returned, &self.selection) {
+            (_, _) if path.is_hidden() => false,
+            (Returned::Never, _) => false,
+            (Returned::Always, _) => true,
+            (Returned::Default, Selection::Default) => is_whole_wanted,
+            (Returned::Default, Selection::Only(names)) => is_whole_wanted || names.paths.contains(path),
+            (Returned::Default, Selection::Without(names)) => is_whole_wanted && !names.paths.contains(path),
+            (Returned::Request, Selection::Default) => self.written.paths.contains(path),
+            (Returned::Request, Selection::Only(names)) => names.paths.contains(path),
+            (Returned::Request, Selection::Without(names)) => {
+                self.written.paths.contains(path) && !names.paths.contains(path)
+            }
         }
     }
 }
 
-impl Shown<'_> {
-    fn cut(&self, value: Value) -> Option<Value> {
-        match self {
-            Self::Nothing => None,
-            Self::Whole => Some(value),
-            Self::Only(names) => keep(value, &|name| names.contains(&name)),
-            Self::Without(names) => keep(value, &|name| !names.contains(&name)),
+impl Names {
+    fn read(resource_type: &ResourceType, names: &str) -> Self {
+        let mut read = Self::default();
+        for name in names.split(',') {
+            match Named::resolve(resource_type, name.trim()) {
+                Ok(Named::Attribute(path)) => {
+                    read.paths.insert(path);
+                }
+                Ok(Named::Schema(schema)) => {
+                    read.schemas.insert(schema.id.clone());
+                }
+                Err(_) => {}
+            }
         }
+        read
+    }
+
+    /// Whether an attribute is named as a whole.
+    fn has(&self, path: &AttributePath) -> bool {
+        self.paths.contains(path) || self.schemas.contains(&path.schema.id)
     }
 }
 
-/// What is left of a complex value if only some sub-attributes are kept. Simple values are their own `value`.
-fn keep(value: Value, is_kept: &dyn Fn(&str) -> bool) -> Option<Value> {
-    match value {
-        Value::Object(mut parts) => {
-            parts.retain(|name, _| is_kept(name));
-            (!parts.is_empty()).then_some(Value::Object(parts))
-        }
-        Value::Array(elements) => {
-            let elements: Vec<Value> = elements
-                .into_iter()
-                .filter_map(|element| keep(element, is_kept))
-                .collect();
-            (!elements.is_empty()).then_some(Value::Array(elements))
-        }
-        simple => is_kept("value").then_some(simple),
-    }
-}
-
-/// The sub-attributes of `whole` that are named.
-fn parts_of<'a>(names: &'a [Named], whole: &AttributePath) -> Vec<&'a str> {
-    names
-        .iter()
-        .filter_map(|named| match named {
-            Named::Attribute(path) if path.without_sub_attribute() == *whole => path.part_name(),
-            Named::Attribute(_) | Named::Schema(_) => None,
+/// What is shown of the attributes of one schema.
+fn cut<'a>(
+    values: &mut Map<String, Value>,
+    attributes: impl IntoIterator<Item = &'a Arc<Attribute>>,
+    plan: &[Shown],
+) -> Map<String, Value> {
+    let attributes = attributes.into_iter().zip(plan);
+    attributes
+        .filter_map(|(attribute, shown)| {
+            let value = values.remove(&attribute.name)?;
+            Some((attribute.name.clone(), shown.cut(value)?))
         })
         .collect()
 }
 
-fn resolve(resource_type: &ResourceType, names: &str) -> Vec<Named> {
-    names
-        .split(',')
-        .filter_map(|name| Named::resolve(resource_type, name.trim()).ok())
-        .collect()
+impl Shown {
+    fn cut(&self, value: Value) -> Option<Value> {
+        match self {
+            Self::Nothing => None,
+            Self::Whole => Some(value),
+            Self::Parts(parts) => keep(value, parts),
+        }
+    }
+}
+
+/// What is left of a complex value if only some sub-attributes are kept.
+fn keep(value: Value, kept: &[Arc<Attribute>]) -> Option<Value> {
+    match value {
+        Value::Object(mut parts) => {
+            parts.retain(|name, _| kept.iter().any(|part| part.name == *name));
+            (!parts.is_empty()).then_some(Value::Object(parts))
+        }
+        Value::Array(elements) => {
+            let elements = elements.into_iter().filter_map(|element| keep(element, kept));
+            let elements: Vec<Value> = elements.collect();
+            (!elements.is_empty()).then_some(Value::Array(elements))
+        }
+        other => Some(other),
+    }
 }
 
 #[cfg(test)]
@@ -188,8 +282,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::Projection;
+    use crate::scim::attribute_path::AttributePath;
     use crate::scim::error::ScimError;
     use crate::scim::resource::Resource;
+    use crate::scim::schema::testing::{self, ACME};
     use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
 
     const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -293,5 +389,83 @@ mod tests {
         assert!(members.wants("displayName"));
         assert!(members.wants("id"));
         assert!(!members.wants("shoeSize"));
+    }
+
+    /// What is shown of an extension with every characteristic.
+    fn shown(attributes: Option<&str>, excluded: Option<&str>, written: &[&str]) -> Value {
+        let Value::Object(attributes_of_ada) = json!({"id": "1", "userName": "ada", ACME: {
+            "costCode": "7", "pin": "0", "secret": "s", "notes": "n", "serial": "x",
+            "tags": ["a"], "desk": {"room": "1", "code": "c", "plan": "p"},
+        }}) else {
+            unreachable!()
+        };
+        let ada = Resource {
+            resource_type: testing::users(),
+            attributes: attributes_of_ada,
+        };
+        let written: Vec<_> = written
+            .iter()
+            .map(|name| AttributePath::resolve(&ada.resource_type, name).unwrap())
+            .collect();
+        let projection = Projection::parse(&ada.resource_type, attributes, excluded).unwrap();
+        let mut body = projection.after_write(written).apply(ada);
+        assert_eq!(body["schemas"].as_array().unwrap().len(), 2);
+        body[ACME].take()
+    }
+
+    #[test]
+    fn attributes_are_returned_as_their_schema_says() {
+        let ordinary = json!({"costCode": "7", "serial": "x", "tags": ["a"], "desk": {"room": "1"}});
+        let with_notes = json!({"costCode": "7", "serial": "x", "tags": ["a"], "desk": {"room": "1"}, "notes": "n"});
+        let urn = |name: &str| format!("{ACME}:{name}");
+        for (attributes, excluded, written, expected) in [
+            (None, None, &[][..], ordinary.clone()),
+            (Some("id".to_owned()), None, &[], json!({"serial": "x"})),
+            (Some(urn("NOTES")), None, &[], json!({"serial": "x", "notes": "n"})),
+            (
+                Some("pin,secret,desk.code".to_owned()),
+                None,
+                &[],
+                json!({"serial": "x"}),
+            ),
+            (
+                Some(urn("desk")),
+                None,
+                &[],
+                json!({"serial": "x", "desk": {"room": "1"}}),
+            ),
+            (
+                Some(urn("desk.plan")),
+                None,
+                &[],
+                json!({"serial": "x", "desk": {"plan": "p"}}),
+            ),
+            (
+                Some(urn("tags.value")),
+                None,
+                &[],
+                json!({"serial": "x", "tags": ["a"]}),
+            ),
+            (Some(ACME.to_uppercase()), None, &[], with_notes.clone()),
+            (None, Some(ACME.to_owned()), &[], json!({"serial": "x"})),
+            (None, Some(format!("{},{}", urn("serial"), urn("tags.value"))), &[], {
+                json!({"costCode": "7", "serial": "x", "desk": {"room": "1"}})
+            }),
+            (
+                None,
+                Some(urn("desk.room")),
+                &[],
+                json!({"costCode": "7", "serial": "x", "tags": ["a"]}),
+            ),
+            (None, None, &["notes"], with_notes),
+            (None, Some(urn("notes")), &["notes", "secret", "pin"], ordinary),
+            (None, None, &["desk"], {
+                json!({"costCode": "7", "serial": "x", "tags": ["a"], "desk": {"room": "1", "plan": "p"}})
+            }),
+            (Some("id".to_owned()), None, &["notes"], json!({"serial": "x"})),
+        ] {
+            let seen = shown(attributes.as_deref(), excluded.as_deref(), written);
+            assert_eq!(seen, expected, "{attributes:?} {excluded:?} {written:?}");
+        }
     }
 }

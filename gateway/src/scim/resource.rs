@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::attribute_path::{AttributePath, Named};
 use super::error::ScimError;
-use super::schema::{GROUP, Mutability, ResourceKind, ResourceType, Schema};
+use super::schema::{Attribute, COMMON, GROUP, Mutability, ResourceKind, ResourceType, Schema};
 use super::value::{Reading, duplicate, read, required, wrong_type};
 
 /// A user or a group as SCIM shows it.
@@ -35,7 +35,8 @@ impl Resource {
     /// Reads the body of a POST or PUT.
     ///
     /// Names may be in any case and carry their URN. Read-only and unknown attributes are ignored, and so is `password`,
-    /// which nobody keeps. `null`, `[]` and `{}` mean unassigned.
+    /// which nobody keeps. `null`, `[]` and `{}` mean unassigned. An attribute that a tenant's schema requires is only
+    /// missed where that extension has another value.
     ///
     /// # Errors
     /// 400 `invalidSyntax` for what is no JSON object or holds an attribute twice, 400 `invalidValue` for a value of the
@@ -107,6 +108,23 @@ impl Resource {
         }
     }
 
+    /// The attributes that are there.
+    pub fn named(&self) -> impl Iterator<Item = AttributePath> {
+        let core = &self.resource_type.schema;
+        let core = COMMON
+            .iter()
+            .chain(&core.attributes)
+            .map(move |attribute| (core, attribute));
+        let extensions = self.resource_type.extensions.iter();
+        let extensions = extensions.filter(|schema| self.attributes.contains_key(&schema.id));
+        let extensions =
+            extensions.flat_map(|schema| schema.attributes.iter().map(move |attribute| (schema, attribute)));
+        let paths = core
+            .chain(extensions)
+            .map(|(schema, attribute)| AttributePath::whole(schema, attribute));
+        paths.filter(|path| self.get(path).is_some())
+    }
+
     /// Takes a whole attribute out.
     pub(super) fn take(&mut self, path: &AttributePath) -> Option<Value> {
         let attributes = match path.is_extension() {
@@ -124,6 +142,28 @@ impl Resource {
             .chain(present)
             .collect()
     }
+}
+
+impl Resource {
+    /// The attributes that a schema requires wherever its extension has any, and that are not there.
+    pub(super) fn missing_in_extensions(&self) -> impl Iterator<Item = AttributePath> {
+        let present = |path: &AttributePath| self.attributes.contains_key(&path.schema.id);
+        required_of(&self.resource_type).filter(move |path| present(path) && self.get(path).is_none())
+    }
+
+    /// The attributes that a schema requires, and that are there.
+    pub(super) fn required_in_extensions(&self) -> impl Iterator<Item = AttributePath> {
+        required_of(&self.resource_type).filter(|path| self.get(path).is_some())
+    }
+}
+
+/// What extensions require of a client, who cannot be asked for what it may not write.
+fn required_of(resource_type: &ResourceType) -> impl Iterator<Item = AttributePath> {
+    let is_asked_for = |attribute: &&Arc<Attribute>| attribute.required && attribute.mutability != Mutability::ReadOnly;
+    resource_type.extensions.iter().flat_map(move |schema| {
+        let required = schema.attributes.iter().filter(is_asked_for);
+        required.map(|attribute| AttributePath::whole(schema, attribute))
+    })
 }
 
 /// Names only: values are personal.
@@ -175,7 +215,7 @@ impl BodyReader {
             return Err(duplicate(&path));
         }
         let value = read(&path, value, Reading::Body)?;
-        if path.attribute.mutability != Mutability::WriteOnly {
+        if !path.is_core("password") {
             self.resource.set(&path, value);
         }
         self.seen.insert(path);
@@ -183,15 +223,18 @@ impl BodyReader {
     }
 
     fn finish(self) -> Result<Resource, ScimError> {
-        let attributes = &self.resource.resource_type.schema.attributes;
-        for attribute in attributes.iter().filter(|attribute| attribute.required) {
+        let schema = &self.resource.resource_type.schema;
+        for attribute in schema.attributes.iter().filter(|attribute| attribute.required) {
             let is_blank = match self.resource.attributes.get(&attribute.name) {
                 Some(value) => value.as_str().is_some_and(|text| text.trim().is_empty()),
                 None => true,
             };
             if is_blank {
-                return Err(required(attribute));
+                return Err(required(&AttributePath::whole(schema, attribute)));
             }
+        }
+        if let Some(path) = self.resource.missing_in_extensions().next() {
+            return Err(required(&path));
         }
         if self.resource.resource_type.kind == ResourceKind::Group {
             check_members(&self.resource)?;
@@ -236,6 +279,7 @@ mod tests {
 
     use super::Resource;
     use crate::scim::error::{ScimError, ScimType};
+    use crate::scim::schema::testing::{self, ACME};
     use crate::scim::schema::{ResourceKind, ResourceTypes};
 
     const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -387,6 +431,49 @@ mod tests {
         assert_eq!(
             format!("{resource:?}"),
             "Resource { kind: User, attributes: [\"userName\"] }"
+        );
+    }
+
+    #[test]
+    fn values_of_registered_extensions_are_read_by_their_types() {
+        let body = json!({"userName": "ada", "level": 3, ACME.to_uppercase(): {
+            "CostCode": "7", "pin": "0", "secret": "s", "grade": "ignored", "unknown": 1,
+            "level": 7.0, "levels": [1, null, 2], "rate": 5, "remote": "True", "hired": "2026-01-31T12:00:00Z",
+            "wiki": "https://x", "key": "AA==", "desk": {"Room": "1", "floor": "ignored", "plan": null},
+            "cars": [{"value": "c", "type": "t"}, {"type": "t"}], "tags": [],
+        }, "urn:other:User": {"x": {"y": 1}}});
+
+        let user = Resource::parse(&testing::users(), body).unwrap();
+
+        assert_eq!(
+            Value::Object(user.attributes),
+            json!({"userName": "ada", ACME: {
+                "costCode": "7", "pin": "0", "secret": "s", "level": 7, "levels": [1, 2], "rate": 5.0, "remote": true,
+                "hired": "2026-01-31T12:00:00Z", "wiki": "https://x", "key": "AA==", "desk": {"room": "1"},
+                "cars": [{"value": "c", "type": "t"}, {"type": "t"}],
+            }})
+        );
+    }
+
+    #[test]
+    fn a_registered_extension_requires_what_it_requires_where_it_is() {
+        let parsed = |extension: Value| {
+            Resource::parse(&testing::users(), json!({"userName": "ada", ACME: extension})).map(|_| ())
+        };
+        for absent in [json!(null), json!({}), json!({"tags": []}), json!({"grade": "A"})] {
+            assert_eq!(parsed(absent), Ok(()));
+        }
+        assert_eq!(
+            parsed(json!({"level": 1})),
+            Err(ScimError::invalid_value(format!(
+                "{ACME}:costCode is required and must not be blank; send a value."
+            )))
+        );
+        assert_eq!(
+            parsed(json!({"costCode": "7", "level": "7"})),
+            Err(ScimError::invalid_value(format!(
+                "{ACME}:level must be a whole JSON number from -9007199254740991 to 9007199254740991."
+            )))
         );
     }
 }

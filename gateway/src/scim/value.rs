@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::attribute_path::AttributePath;
 use super::error::ScimError;
-use super::schema::{Attribute, Kind};
+use super::schema::Kind;
 
 /// Where a value stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,16 +58,18 @@ fn without_nulls(path: &AttributePath, mut element: Map<String, Value>) -> Optio
     let count = element.len();
     element.retain(|_, value| !value.is_null());
     let is_left = if element.len() < count {
-        !is_hollow(&element)
+        !is_hollow(path, &element)
     } else {
         !element.is_empty()
     };
-    (is_left || path.attribute.name == "members").then_some(element)
+    (is_left || path.is_core("members")).then_some(element)
 }
 
-/// Whether nothing but a label is left of an element of a multi-valued attribute.
-pub(super) fn is_hollow(element: &Map<String, Value>) -> bool {
-    element.keys().all(|name| name == "type" || name == "primary")
+/// Whether nothing, or nothing but a label, is left of an element of a multi-valued attribute. What is a label in a tenant's
+/// own schema, nobody knows.
+pub(super) fn is_hollow(path: &AttributePath, element: &Map<String, Value>) -> bool {
+    let is_label = |name: &String| !path.is_extension() && (name == "type" || name == "primary");
+    element.keys().all(is_label)
 }
 
 /// Only one element may be the primary one (RFC 7643 §2.4): the first that says so. A list that names more is mended, not
@@ -99,10 +101,16 @@ fn read_single(path: &AttributePath, value: Value, reading: Reading) -> Result<O
             }
             Ok(Some(text))
         }
-        Kind::Integer if value.is_i64() || value.is_u64() => Ok(Some(value)),
-        Kind::Integer => Err(wrong_type(path, "a whole JSON number")),
-        Kind::Decimal if value.is_number() => Ok(Some(value)),
-        Kind::Decimal => Err(wrong_type(path, "a JSON number")),
+        Kind::Integer => {
+            let expected = "a whole JSON number from -9007199254740991 to 9007199254740991";
+            let number = integer_of(&value).ok_or_else(|| wrong_type(path, expected))?;
+            Ok(Some(number.into()))
+        }
+        Kind::Decimal => {
+            let expected = "a JSON number that a 64-bit float holds";
+            let number = decimal_of(&value).ok_or_else(|| wrong_type(path, expected))?;
+            Ok(Some(number.into()))
+        }
     }
 }
 
@@ -116,6 +124,27 @@ fn read_text(path: &AttributePath, value: Value, expected: &str) -> Result<Value
             Err(wrong_type(path, expected))
         }
     }
+}
+
+/// The largest integer below which JSON numbers hold every other one, too (RFC 7493 §2.2).
+const MAX_INTEGER: i64 = 9_007_199_254_740_991;
+
+/// A whole number that JSON holds everywhere; `7.0` is one.
+pub(super) fn integer_of(value: &Value) -> Option<i64> {
+    let whole = |number: f64| (number.fract() == 0.0 && number.abs() <= MAX_INTEGER as f64).then_some(number as i64);
+    let number = value.as_i64().or_else(|| value.as_f64().and_then(whole))?;
+    (-MAX_INTEGER..=MAX_INTEGER).contains(&number).then_some(number)
+}
+
+/// A number as a float, unless it is a whole one that no float is.
+fn decimal_of(value: &Value) -> Option<f64> {
+    let number = value.as_f64()?;
+    let is_exact = match (value.as_i64(), value.as_u64()) {
+        (Some(whole), _) => number as i128 == i128::from(whole),
+        (None, Some(whole)) => number as i128 == i128::from(whole),
+        (None, None) => true,
+    };
+    is_exact.then_some(number + 0.0) // there is one zero
 }
 
 /// A JSON boolean, or the words that Entra sends without its compliance flag: `"True"`, `"False"` (fixture 050).
@@ -152,7 +181,7 @@ fn read_complex(path: &AttributePath, value: Value, reading: Reading) -> Result<
 /// Entra sends a manager as bare text, and as an array with one reference (fixtures 060 and 061). Both become the
 /// object that the schema asks for; anything else stays what it is.
 fn reference_as_object(path: &AttributePath, value: Value) -> Result<Value, ScimError> {
-    if path.attribute.multi_valued || path.attribute.sub_attribute("value").is_none() {
+    if !path.attribute.is_resource_reference() {
         return Ok(value);
     }
     match value {
@@ -201,11 +230,8 @@ pub(super) fn duplicate(path: &AttributePath) -> ScimError {
 }
 
 /// A required attribute that is missing or would lose its value.
-pub(super) fn required(attribute: &Attribute) -> ScimError {
-    ScimError::invalid_value(format!(
-        "{} is required and must not be blank; send a value.",
-        attribute.name
-    ))
+pub(super) fn required(path: &AttributePath) -> ScimError {
+    ScimError::invalid_value(format!("{path} is required and must not be blank; send a value."))
 }
 
 pub(super) fn wrong_type(path: &AttributePath, expected: &str) -> ScimError {

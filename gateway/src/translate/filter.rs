@@ -73,6 +73,9 @@ impl Translator {
     }
 
     fn present(&self, path: &AttributePath) -> Result<v1::Filter, ScimError> {
+        if is_registered(path) {
+            return Ok(present_in_extension(path));
+        }
         if path.attribute.multi_valued {
             return Ok(match path.attribute.name.as_str() {
                 "schemas" => always(EVERY_RESOURCE),
@@ -94,6 +97,10 @@ impl Translator {
     }
 
     fn element(&self, attribute: &AttributePath, filter: &Filter) -> Result<v1::Filter, ScimError> {
+        if is_registered(attribute) {
+            let inner = in_element(filter, &|path| Ok(Answer::Field(part_name(path).to_owned())))?;
+            return Ok(element(attribute.to_string(), inner));
+        }
         if attribute.attribute.name == "schemas" {
             return self.schemas(filter);
         }
@@ -112,10 +119,7 @@ impl Translator {
                 in_element(filter, &|path| Ok(Answer::Field(snake_case(part_name(path)))))?,
             ),
         };
-        Ok(wrap(Expression::Element(Box::new(v1::ElementMatch {
-            attribute: list,
-            filter: Some(Box::new(inner)),
-        }))))
+        Ok(element(list, inner))
     }
 
     /// `schemas` follows from what a resource has: a filter on it selects schemas, and they select resources.
@@ -129,8 +133,11 @@ impl Translator {
         Ok(wrap(Expression::Or(v1::FilterList { filters })))
     }
 
-    /// Only the enterprise extension can be absent.
+    /// The core schema and our own extension are never absent.
     fn has(&self, schema: &Arc<Schema>) -> Result<v1::Filter, ScimError> {
+        if !schema.is_built_in() {
+            return Ok(present(&schema.id));
+        }
         if schema.id != ENTERPRISE_USER.id {
             return Ok(always(EVERY_RESOURCE));
         }
@@ -143,6 +150,9 @@ impl Translator {
 
     /// What answers a question about a single-valued attribute.
     fn answer(&self, path: &AttributePath) -> Result<Answer, ScimError> {
+        if is_registered(path) {
+            return Ok(Answer::Field(path.to_string()));
+        }
         let part = path.part_name();
         if path.schema.id == ENTERPRISE_USER.id {
             return match (path.attribute.name.as_str(), part) {
@@ -184,6 +194,15 @@ impl Translator {
         };
         let wrong = || ScimError::invalid_value("sortBy must name an attribute that resources can be sorted by.");
         let path = AttributePath::resolve(&self.resource_type, sort_by).map_err(|_| wrong())?;
+        if path.is_hidden() {
+            return Err(wrong());
+        }
+        if is_registered(&path) {
+            let attribute = path.to_string();
+            return sorts(&path)
+                .then_some(Some(v1::Order { attribute, descending }))
+                .ok_or_else(wrong);
+        }
         let part = path.part_name();
         if path.attribute.multi_valued {
             let is_sortable = path.attribute.kind == Kind::Complex && matches!(part, None | Some("value"));
@@ -210,6 +229,32 @@ impl Translator {
             Answer::Constant(_) => Ok(None),
         }
     }
+}
+
+/// Whether the attribute belongs to a schema that the tenant registered: the directory names it as SCIM does.
+fn is_registered(path: &AttributePath) -> bool {
+    !path.schema.is_built_in()
+}
+
+/// A complex attribute is there if one of its parts is, of those that may be asked about.
+fn present_in_extension(path: &AttributePath) -> v1::Filter {
+    let parts = &path.attribute.sub_attributes;
+    let has_hidden = parts.iter().any(|part| part.is_hidden());
+    if path.sub_attribute.is_some() || path.attribute.multi_valued || !has_hidden {
+        return present(&path.to_string());
+    }
+    let visible = parts.iter().filter(|part| !part.is_hidden());
+    let filters: Vec<_> = visible.map(|part| present(&path.with(part).to_string())).collect();
+    if filters.is_empty() {
+        return negated(always(EVERY_RESOURCE));
+    }
+    wrap(Expression::Or(v1::FilterList { filters }))
+}
+
+/// Whether the values of an attribute of a tenant's schema give an order: of a complex one, those of a part.
+fn sorts(path: &AttributePath) -> bool {
+    path.target().kind != Kind::Complex
+        || (path.attribute.multi_valued && path.find_part("value").is_some_and(|value| !value.is_hidden()))
 }
 
 /// Translates a question about one element; `answer` knows the sub-attributes of the list.
@@ -312,7 +357,7 @@ fn compare(
         }
     };
     match (answer, value) {
-        (Answer::Field(field), value) => Ok(comparison(field, op, literal(path, value)?)),
+        (Answer::Field(field), value) => Ok(comparison(field, op, literal(value))),
         (Answer::IdInUrl(field), Literal::Text(url)) => {
             equality_only()?;
             Ok(comparison(
@@ -337,14 +382,14 @@ fn compare(
     }
 }
 
-fn literal(path: &AttributePath, value: &Literal) -> Result<comparison::Literal, ScimError> {
-    Ok(match value {
+fn literal(value: &Literal) -> comparison::Literal {
+    match value {
         Literal::Text(text) => comparison::Literal::Text(text.clone()),
         Literal::Boolean(flag) => comparison::Literal::Boolean(*flag),
         Literal::Integer(number) => comparison::Literal::Integer(*number),
         Literal::Time(time) => comparison::Literal::Time(timestamp(*time)),
-        Literal::Decimal(_) => return Err(not_kept(path)),
-    })
+        Literal::Decimal(number) => comparison::Literal::Decimal(*number),
+    }
 }
 
 fn comparison(attribute: String, op: CompareOp, literal: comparison::Literal) -> v1::Filter {
@@ -376,6 +421,13 @@ fn always(everything: &str) -> v1::Filter {
     present(everything)
 }
 
+fn element(attribute: String, filter: v1::Filter) -> v1::Filter {
+    wrap(Expression::Element(Box::new(v1::ElementMatch {
+        attribute,
+        filter: Some(Box::new(filter)),
+    })))
+}
+
 fn negated(filter: v1::Filter) -> v1::Filter {
     wrap(Expression::Not(Box::new(filter)))
 }
@@ -397,6 +449,7 @@ mod tests {
     use super::*;
     use crate::scim::error::ScimType;
     use crate::scim::filter::parse;
+    use crate::scim::schema::testing::{self, ACME};
     use crate::scim::schema::{Attribute, COMMON, ResourceKind, ResourceTypes};
 
     static SOURCE: LazyLock<Translator> = LazyLock::new(|| translator(ResourceKind::User, ActiveView::SourceWord));
@@ -518,17 +571,17 @@ mod tests {
             (any_of("name pr", 142), any_of("name pr", 143), "1000 parts"),
             (any_of("emails eq \"a\"", 200), any_of("name pr", 200), "1000 parts"),
         ] {
-            assert!(translated(&*SOURCE, &fits).is_ok(), "{fits}");
-            let refused = translated(&*SOURCE, &too_large).unwrap_err();
+            assert!(translated(&SOURCE, &fits).is_ok(), "{fits}");
+            let refused = translated(&SOURCE, &too_large).unwrap_err();
             assert_eq!(refused.scim_type, Some(ScimType::InvalidFilter));
             assert!(refused.detail.contains(bound), "{refused}");
         }
-        assert!(translated(&*SOURCE, &deep(31, "name pr")).is_ok());
+        assert!(translated(&SOURCE, &deep(31, "name pr")).is_ok());
     }
 
     #[test]
     fn a_question_about_what_follows_from_others_is_answered_by_them() {
-        let enterprise = translated(&*SOURCE, "schemas co \"enterprise\"").unwrap();
+        let enterprise = translated(&SOURCE, "schemas co \"enterprise\"").unwrap();
         assert!(enterprise.contains("enterprise.employee_number?"), "{enterprise}");
         for (question, expected) in [
             ("meta.resourceType sw \"Us\"", "id?"),
@@ -537,7 +590,7 @@ mod tests {
             ("schemas[value co \":core:\" or value co \":status:\"]", "(id? | id?)"),
             ("schemas co \"enterprise\"", &enterprise),
         ] {
-            assert_eq!(translated(&*SOURCE, question).as_deref(), Ok(expected), "{question}");
+            assert_eq!(translated(&SOURCE, question).as_deref(), Ok(expected), "{question}");
         }
     }
 
@@ -599,22 +652,124 @@ mod tests {
         let asc = |attribute: &str| Ok(Some((attribute.to_owned(), false)));
         let desc = |attribute: &str| Ok(Some((attribute.to_owned(), true)));
 
-        assert_eq!(by(&*SOURCE, "userName", None), asc("user_name"));
+        assert_eq!(by(&SOURCE, "userName", None), asc("user_name"));
         assert_eq!(
-            by(&*SOURCE, "name.familyName", Some("DESCENDING")),
+            by(&SOURCE, "name.familyName", Some("DESCENDING")),
             desc("name.family_name")
         );
-        assert_eq!(by(&*SOURCE, "emails.value", Some("ascending")), asc("emails"));
-        assert_eq!(by(&*SOURCE, "meta.created", None), asc("create_time"));
-        assert_eq!(by(&*READER, "active", None), desc("blocked"));
-        assert_eq!(by(&*GROUPS, "displayName", None), asc("display_name"));
+        assert_eq!(by(&SOURCE, "emails.value", Some("ascending")), asc("emails"));
+        assert_eq!(by(&SOURCE, "meta.created", None), asc("create_time"));
+        assert_eq!(by(&READER, "active", None), desc("blocked"));
+        assert_eq!(by(&GROUPS, "displayName", None), asc("display_name"));
         for (name, order) in [
             ("shoeSize", None),
             ("name", None),
             ("emails.type", None),
             ("userName", Some("up")),
         ] {
-            assert_eq!(by(&*SOURCE, name, order), Err(400), "{name}");
+            assert_eq!(by(&SOURCE, name, order), Err(400), "{name}");
         }
+    }
+
+    fn acme() -> Translator {
+        Translator {
+            resource_type: testing::users(),
+            view: ActiveView::SourceWord,
+        }
+    }
+
+    #[test]
+    fn registered_attributes_are_asked_about_by_their_urn_and_name() {
+        for (question, expected) in [
+            ("COSTcode eq \"7\"", "urn:costCode EQUAL 7"),
+            ("urn:serial co \"7\"", "urn:serial CONTAINS 7"),
+            ("urn:level gt 7", "urn:level GREATER 7"),
+            ("urn:level eq 7.0", "urn:level EQUAL 7"),
+            ("urn:rate le 2.5", "urn:rate LESS_OR_EQUAL 2.5"),
+            ("urn:rate ge 2", "urn:rate GREATER_OR_EQUAL 2"),
+            ("urn:remote ne \"True\"", "urn:remote NOT_EQUAL true"),
+            ("urn:hired lt \"1970-01-01T00:01:00Z\"", "urn:hired LESS 60s"),
+            ("urn:wiki sw \"https:\"", "urn:wiki STARTS_WITH https:"),
+            ("urn:key eq \"AA==\"", "urn:key EQUAL AA=="),
+            ("urn:notes pr", "urn:notes?"),
+            ("urn:tags eq \"a\"", "urn:tags[value EQUAL a]"),
+            ("urn:tags[value sw \"a\" and value ew \"b\"]", {
+                "urn:tags[(value STARTS_WITH a & value ENDS_WITH b)]"
+            }),
+            ("urn:levels gt 2", "urn:levels[value GREATER 2]"),
+            ("urn:tags pr", "urn:tags?"),
+            ("urn:desk.room eq \"1\"", "urn:desk.room EQUAL 1"),
+            (
+                "urn:desk[room eq \"1\" and asset pr]",
+                "(urn:desk.room EQUAL 1 & urn:desk.asset?)",
+            ),
+            (
+                "urn:desk pr",
+                "(urn:desk.room? | urn:desk.asset? | urn:desk.floor? | urn:desk.plan?)",
+            ),
+            (
+                "urn:cars[type eq \"t\"].value eq \"c\"",
+                "urn:cars[(type EQUAL t & value EQUAL c)]",
+            ),
+            ("urn:cars eq \"c\"", "urn:cars[value EQUAL c]"),
+            ("schemas co \"acme\"", "!id?"),
+            ("schemas co \"Acme\"", "(urn?)"),
+        ] {
+            let question = question.replace("urn:", &format!("{ACME}:"));
+            let seen = translated(&acme(), &question).map(|seen| seen.replace(ACME, "urn"));
+            assert_eq!(seen.as_deref(), Ok(expected), "{question}");
+        }
+    }
+
+    #[test]
+    fn registered_attributes_are_typed_and_what_is_never_shown_is_never_asked_about() {
+        for question in [
+            "urn:pin eq \"0\"",
+            "urn:secret pr",
+            "urn:desk.code eq \"c\"",
+            "urn:desk[code pr]",
+            "urn:level eq \"7\"",
+            "urn:level gt 7.5",
+            "urn:level co 7",
+            "urn:remote gt true",
+            "urn:key gt \"AA==\"",
+            "urn:hired sw \"2026\"",
+            "urn:costCode eq 7",
+            "urn:desk eq \"1\"",
+            "urn:shoeSize pr",
+        ] {
+            let refused = translated(&acme(), &question.replace("urn:", &format!("{ACME}:"))).unwrap_err();
+            assert_eq!(
+                (refused.status, refused.scim_type),
+                (400, Some(ScimType::InvalidFilter)),
+                "{question}"
+            );
+        }
+    }
+
+    #[test]
+    fn lists_are_sorted_by_registered_attributes_that_are_shown() {
+        let by = |name: &str| {
+            let order = acme().order(Some(&format!("{ACME}:{name}")), None);
+            order
+                .map(|order| order.unwrap().attribute.replace(ACME, "urn"))
+                .map_err(|error| error.scim_type)
+        };
+        for (name, expected) in [
+            ("LEVEL", "urn:level"),
+            ("desk.room", "urn:desk.room"),
+            ("tags", "urn:tags"),
+            ("cars", "urn:cars"),
+            ("cars.type", "urn:cars.type"),
+        ] {
+            assert_eq!(by(name).as_deref(), Ok(expected));
+        }
+        for name in ["pin", "secret", "desk", "desk.code", "shoeSize"] {
+            assert_eq!(by(name), Err(Some(ScimType::InvalidValue)), "{name}");
+        }
+        assert_eq!(
+            SOURCE.order(Some("password"), None).unwrap_err().scim_type,
+            Some(ScimType::InvalidValue)
+        );
     }
 }

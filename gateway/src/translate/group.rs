@@ -6,9 +6,11 @@ use directory_proto::v1;
 use prost_types::FieldMask;
 use serde_json::Value;
 
+use super::extension::{self, has_registered, keep_unknown};
 use super::link::BaseUrl;
 use super::{Attributes, elements, meta, resource, text};
-use crate::scim::patch::GroupPatch;
+use crate::scim::error::ScimError;
+use crate::scim::patch::{ExtensionsPatch, GroupPatch};
 use crate::scim::resource::Resource;
 use crate::scim::schema::{ResourceKind, ResourceType};
 
@@ -21,7 +23,7 @@ pub fn to_scim(group: v1::Group, resource_type: &Arc<ResourceType>, base: &BaseU
         update_time,
         display_name,
         external_id,
-        extensions: _,
+        extensions,
     } = group;
     let meta = meta(ResourceKind::Group, base.group(&id), version, create_time, update_time);
     let mut group = Attributes::default();
@@ -29,6 +31,7 @@ pub fn to_scim(group: v1::Group, resource_type: &Arc<ResourceType>, base: &BaseU
     group.0.insert("meta".to_owned(), meta);
     group.text("displayName", Some(display_name));
     group.text("externalId", external_id);
+    extension::to_scim(&mut group, &extensions, resource_type);
     resource(resource_type, group)
 }
 
@@ -57,22 +60,20 @@ pub fn from_scim(resource: &Resource) -> (v1::Group, Vec<String>) {
         version: 0,
         create_time: None,
         update_time: None,
-        extensions: Default::default(),
+        extensions: extension::from_scim(resource),
     };
     (message, members.collect())
 }
 
-/// What a PUT writes: both attributes and the whole list of members.
-pub fn replacing(
-    id: String,
-    group: v1::Group,
-    members: Vec<String>,
-    expected_version: Option<i64>,
-) -> v1::UpdateGroupRequest {
+/// What a PUT writes: every attribute and the whole list of members.
+pub fn replacing(id: String, wanted: &Resource, expected_version: Option<i64>) -> v1::UpdateGroupRequest {
+    let (group, members) = from_scim(wanted);
+    let extensions = has_registered(&wanted.resource_type).then_some(extension::FIELD);
+    let paths = ["display_name", "external_id"].into_iter().chain(extensions);
     v1::UpdateGroupRequest {
         group: Some(v1::Group { id, ..group }),
         update_mask: Some(FieldMask {
-            paths: vec!["display_name".to_owned(), "external_id".to_owned()],
+            paths: paths.map(str::to_owned).collect(),
         }),
         members: Some(v1::MembersChange {
             remove_all: true,
@@ -83,12 +84,13 @@ pub fn replacing(
     }
 }
 
-/// What a PATCH writes.
+/// What a PATCH writes that is not about extensions.
 pub fn patching(id: String, patch: GroupPatch, expected_version: Option<i64>) -> v1::UpdateGroupRequest {
     let GroupPatch {
         display_name,
         external_id,
         members,
+        extensions: _,
     } = patch;
     let display_name_path = display_name.is_some().then_some("display_name");
     let external_id_path = external_id.is_some().then_some("external_id");
@@ -114,6 +116,31 @@ pub fn patching(id: String, patch: GroupPatch, expected_version: Option<i64>) ->
         members,
         expected_version,
     }
+}
+
+/// What a PATCH writes that is about extensions, too: the group was read for that, and is written in that version.
+///
+/// # Errors
+/// As [`ExtensionsPatch::apply`].
+pub fn patching_stored(
+    stored: v1::Group,
+    patch: GroupPatch,
+    extensions: &ExtensionsPatch,
+    resource_type: &Arc<ResourceType>,
+) -> Result<v1::UpdateGroupRequest, ScimError> {
+    let mut before = Attributes::default();
+    extension::to_scim(&mut before, &stored.extensions, resource_type);
+    let patched = extensions.apply(resource(resource_type, before))?;
+    let mut extensions = extension::from_scim(&patched);
+    keep_unknown(&mut extensions, stored.extensions, resource_type);
+    let mut request = patching(stored.id, patch, Some(stored.version));
+    if let Some(group) = &mut request.group {
+        group.extensions = extensions;
+    }
+    if let Some(mask) = &mut request.update_mask {
+        mask.paths.push(extension::FIELD.to_owned());
+    }
+    Ok(request)
 }
 
 #[cfg(test)]
@@ -178,6 +205,7 @@ mod tests {
                 remove: vec!["a".to_owned()],
                 add: vec![],
             }),
+            extensions: None,
         };
 
         let request = patching("id".to_owned(), patch, Some(3));

@@ -2,9 +2,11 @@
 //!
 //! Names differ by spelling (`familyName`, `family_name`) but for a few that [`field`] and [`attribute`] know.
 
+mod extension;
 pub mod filter;
 pub mod group;
 pub mod link;
+pub mod schema;
 pub mod search;
 pub mod status;
 pub mod user;
@@ -74,6 +76,9 @@ fn attribute(path: &str) -> String {
         .strip_prefix("user.")
         .or_else(|| path.strip_prefix("group."))
         .unwrap_or(path);
+    if let Some(name) = path.strip_prefix("extensions.") {
+        return name.to_owned(); // the URN, a colon, and the name as it was registered
+    }
     if let Some(rest) = path.strip_prefix("enterprise.") {
         return camel_case(rest.strip_suffix(".id").unwrap_or(rest));
     }
@@ -229,6 +234,10 @@ mod tests {
         assert_eq!(attribute("enterprise.manager.id"), "manager");
         assert_eq!(attribute("name.family_name"), "name.familyName");
         assert_eq!(attribute("members.add"), "members");
+        assert_eq!(
+            attribute("user.extensions.urn:Acme:2.0:User:cost_Code.x"),
+            "urn:Acme:2.0:User:cost_Code.x"
+        );
     }
 
     #[test]

@@ -8,12 +8,14 @@ use directory_proto::v1::block::Reason;
 use prost_types::FieldMask;
 use serde_json::{Map, Value};
 
+use super::extension::{self, has_registered, keep_unknown};
 use super::link::BaseUrl;
 use super::{
     ActiveView, Attributes, boolean, elements, field, meta, object, resource, snake_case, text, value_from_scim,
     value_to_scim,
 };
 use crate::scim::attribute_path::AttributePath;
+use crate::scim::patch::Patched;
 use crate::scim::resource::Resource;
 use crate::scim::schema::{ENTERPRISE_USER, Mutability, ResourceKind, ResourceType, STATUS};
 
@@ -45,15 +47,24 @@ const WRITABLE: [&str; 20] = [
 const MADE: [&str; 5] = ["create_time", "update_time", "source_active", "blocked", "blocks"];
 
 /// Which fields to read: all, or all but `groups`, which cost a query.
-pub fn read_mask(groups: bool) -> Option<FieldMask> {
-    let paths = || WRITABLE.iter().chain(&MADE).map(ToString::to_string).collect();
-    (!groups).then(|| FieldMask { paths: paths() })
+pub fn read_mask(resource_type: &ResourceType, groups: bool) -> Option<FieldMask> {
+    let extensions = has_registered(resource_type).then_some(&extension::FIELD);
+    let paths = WRITABLE.iter().chain(&MADE).chain(extensions);
+    (!groups).then(|| FieldMask {
+        paths: paths.map(ToString::to_string).collect(),
+    })
 }
 
 /// What a PUT writes: everything. Only an `active` that the body does not have says nothing.
-pub fn replacing(user: v1::User, expected_version: Option<i64>) -> v1::UpdateUserRequest {
+pub fn replacing(id: String, wanted: &Resource, expected_version: Option<i64>) -> v1::UpdateUserRequest {
+    let user = v1::User {
+        id,
+        ..from_scim(wanted)
+    };
     let active = user.source_active.map(|_| "source_active");
-    let paths = WRITABLE.into_iter().chain(active).map(str::to_owned).collect();
+    let extensions = has_registered(&wanted.resource_type).then_some(extension::FIELD);
+    let paths = WRITABLE.into_iter().chain(active).chain(extensions);
+    let paths = paths.map(str::to_owned).collect();
     v1::UpdateUserRequest {
         user: Some(user),
         update_mask: Some(FieldMask { paths }),
@@ -61,8 +72,19 @@ pub fn replacing(user: v1::User, expected_version: Option<i64>) -> v1::UpdateUse
     }
 }
 
-/// What a PATCH writes: what its operations named. `None` if that is nothing which the directory keeps.
-pub fn update_mask(named: &[AttributePath]) -> FieldMask {
+/// What a PATCH of a user writes, in the version that was read.
+pub fn patching(stored: v1::User, patched: &Patched) -> v1::UpdateUserRequest {
+    let mut user = from_scim(&patched.resource);
+    keep_unknown(&mut user.extensions, stored.extensions, &patched.resource.resource_type);
+    v1::UpdateUserRequest {
+        user: Some(v1::User { id: stored.id, ..user }),
+        update_mask: Some(update_mask(&patched.named)),
+        expected_version: Some(stored.version),
+    }
+}
+
+/// What the operations of a PATCH named, of what the directory keeps.
+fn update_mask(named: &[AttributePath]) -> FieldMask {
     let paths: BTreeSet<String> = named.iter().filter_map(masked).collect();
     let whole = |path: &String| path.split_once('.').is_none_or(|(parent, _)| !paths.contains(parent));
     let paths = paths.iter().filter(|path| whole(path)).cloned().collect();
@@ -71,11 +93,17 @@ pub fn update_mask(named: &[AttributePath]) -> FieldMask {
 
 fn masked(path: &AttributePath) -> Option<String> {
     match path.attribute.mutability {
-        Mutability::ReadOnly | Mutability::WriteOnly => return None,
-        Mutability::ReadWrite | Mutability::Immutable => {}
+        Mutability::ReadOnly => return None,
+        Mutability::ReadWrite | Mutability::Immutable | Mutability::WriteOnly => {}
+    }
+    if path.is_core("password") {
+        return None;
     }
     if path.schema.id == ENTERPRISE_USER.id {
         return Some(format!("enterprise.{}", snake_case(&path.attribute.name)));
+    }
+    if path.is_extension() {
+        return Some(extension::FIELD.to_owned());
     }
     Some(match (path.attribute.name.as_str(), path.part_name()) {
         ("name", Some(part)) => format!("name.{}", snake_case(part)),
@@ -114,7 +142,7 @@ pub fn to_scim(user: v1::User, resource_type: &Arc<ResourceType>, view: ActiveVi
         x509_certificates,
         enterprise,
         groups,
-        extensions: _,
+        extensions,
     } = user;
     let meta = meta(ResourceKind::User, base.user(&id), version, create_time, update_time);
     let mut user = Attributes::default();
@@ -159,6 +187,7 @@ pub fn to_scim(user: v1::User, resource_type: &Arc<ResourceType>, view: ActiveVi
             .unwrap_or_default(),
     );
     user.object(&STATUS.id, status_to_scim(blocked, &blocks));
+    extension::to_scim(&mut user, &extensions, resource_type);
     resource(resource_type, user)
 }
 
@@ -286,7 +315,7 @@ pub fn from_scim(resource: &Resource) -> v1::User {
         blocked: false,
         blocks: Vec::new(),
         groups: Vec::new(),
-        extensions: Default::default(),
+        extensions: extension::from_scim(resource),
     }
 }
 
@@ -493,15 +522,14 @@ mod tests {
     #[test]
     fn a_put_masks_everything_but_an_absent_active() {
         let mask = |source_active| {
-            let user = v1::User {
-                source_active,
-                ..v1::User::default()
-            };
-            replacing(user, None).update_mask.unwrap().paths
+            let mut body = json!({"userName": "ada"});
+            body["active"] = source_active;
+            let wanted = Resource::parse(users(), body).unwrap();
+            replacing(ID.to_owned(), &wanted, None).update_mask.unwrap().paths
         };
 
-        assert!(!mask(None).contains(&"source_active".to_owned()));
-        assert!(mask(Some(false)).contains(&"source_active".to_owned()));
-        assert_eq!(mask(Some(true)).len(), 21);
+        assert!(!mask(Value::Null).contains(&"source_active".to_owned()));
+        assert!(mask(json!(false)).contains(&"source_active".to_owned()));
+        assert_eq!(mask(json!(true)).len(), 21);
     }
 }

@@ -17,10 +17,10 @@ pub fn evaluate(filter: &Filter, resource: &Resource) -> bool {
         Filter::And(filters) => filters.iter().all(|filter| evaluate(filter, resource)),
         Filter::Or(filters) => filters.iter().any(|filter| evaluate(filter, resource)),
         Filter::Not(filter) => !evaluate(filter, resource),
-        Filter::Present(path) => path.attribute.name == "schemas" || resource.get(path).is_some_and(is_present),
+        Filter::Present(path) => path.is_core("schemas") || resource.get(path).is_some_and(is_present),
         Filter::Compare { path, op, value } => compare(path.target(), *op, resource.get(path), value),
         Filter::Element { attribute, filter } => {
-            if attribute.attribute.name == "schemas" {
+            if attribute.is_core("schemas") {
                 return resource
                     .schemas()
                     .into_iter()

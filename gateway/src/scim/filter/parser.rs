@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 use super::ast::{CompareOp, Filter, Literal};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
-use crate::scim::schema::{Kind, ResourceType, Returned};
-use crate::scim::value::{boolean_from_text, parse_time};
+use crate::scim::schema::{Kind, ResourceType};
+use crate::scim::value::{boolean_from_text, integer_of, parse_time};
 
 /// How long a filter may be.
 pub(super) const MAX_BYTES: usize = 8_192;
@@ -270,7 +270,7 @@ impl<'a> Parser<'a> {
             )
         };
         let path = resolved.ok_or_else(unknown)?;
-        if path.attribute.returned == Returned::Never {
+        if path.is_hidden() {
             return Err(self.fail_at(start, &format!("{path} cannot be asked about")));
         }
         Ok(path)
@@ -475,8 +475,7 @@ fn literal(path: &AttributePath, raw: Raw) -> Result<Literal, String> {
         (Kind::DateTime, Raw::Text(text)) => parse_time(&text)
             .map(Literal::Time)
             .ok_or_else(|| format!("{path} compares with a time such as \"2026-01-31T12:00:00Z\"")),
-        (Kind::Integer, Raw::Number(number)) => number
-            .as_i64()
+        (Kind::Integer, Raw::Number(number)) => integer_of(&Value::Number(number))
             .map(Literal::Integer)
             .ok_or_else(|| format!("{path} compares with a whole number")),
         (Kind::Decimal, Raw::Number(number)) => number

@@ -8,6 +8,7 @@ use super::operation::{Change, Elements, Missing, Operation};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{Filter, evaluate, evaluate_element};
+use crate::scim::mutability::{check_immutable, has_immutable, keep_read_only_parts};
 use crate::scim::resource::Resource;
 use crate::scim::schema::{Kind, Mutability};
 use crate::scim::value::{is_hollow, is_primary};
@@ -24,33 +25,37 @@ pub(super) fn apply(operation: Operation, resource: &mut Resource) -> Result<Vec
         return Ok(Vec::new());
     }
     check_writable(&path)?;
-    if change == Change::Remove && path.sub_attribute.is_none() && path.attribute.required {
-        return Err(ScimError::mutability(format!(
-            "{path} is required and cannot be removed; replace it instead."
-        )));
-    }
     let named = named_by(&path, &change);
     let whole = path.without_sub_attribute();
-    if path.attribute.multi_valued {
-        let mut list = match resource.take(&whole) {
-            Some(Value::Array(list)) => list,
-            Some(_) | None => Vec::new(),
-        };
-        let touched = match elements {
-            Elements::All => change_list(&mut list, change),
-            Elements::Matching { filter, missing } => {
-                change_elements(&path, &mut list, filter.as_ref(), missing, change)?
-            }
-        };
-        keep_one_primary(&mut list, &touched);
-        list.retain(|element| !element.is_null() && element.as_object().is_none_or(|parts| !parts.is_empty()));
-        resource.set(&whole, (!list.is_empty()).then_some(Value::Array(list)));
+    let before = resource.take(&whole);
+    let protected = before.as_ref().filter(|_| has_immutable(&path.attribute)).cloned();
+    let after = if path.attribute.multi_valued {
+        changed_list(&path, before, elements, change)?
     } else {
-        let before = resource.take(&whole);
-        let after = change_single(&path, before, change)?;
-        resource.set(&whole, after);
-    }
+        change_single(&path, before, change)?
+    };
+    check_immutable(&whole, protected.as_ref(), after.as_ref())?;
+    resource.set(&whole, after);
     Ok(named)
+}
+
+fn changed_list(
+    path: &AttributePath,
+    before: Option<Value>,
+    elements: Elements,
+    change: Change,
+) -> Result<Option<Value>, ScimError> {
+    let mut list = match before {
+        Some(Value::Array(list)) => list,
+        Some(_) | None => Vec::new(),
+    };
+    let touched = match elements {
+        Elements::All => change_list(path, &mut list, change),
+        Elements::Matching { filter, missing } => change_elements(path, &mut list, filter.as_ref(), missing, change)?,
+    };
+    keep_one_primary(&mut list, &touched);
+    list.retain(|element| !element.is_null() && element.as_object().is_none_or(|parts| !parts.is_empty()));
+    Ok((!list.is_empty()).then_some(Value::Array(list)))
 }
 
 /// Refuses what only the server writes.
@@ -63,7 +68,7 @@ pub(super) fn check_writable(path: &AttributePath) -> Result<(), ScimError> {
 
 /// A list counts as one attribute, and so does a reference such as the manager; of a name, only the parts that change.
 fn named_by(path: &AttributePath, change: &Change) -> Vec<AttributePath> {
-    let is_reference = path.attribute.sub_attribute("value").is_some();
+    let is_reference = path.attribute.is_resource_reference();
     if path.attribute.multi_valued || is_reference {
         return vec![path.without_sub_attribute()];
     }
@@ -78,7 +83,7 @@ fn named_by(path: &AttributePath, change: &Change) -> Vec<AttributePath> {
 }
 
 /// Changes the attribute as a whole; answers which elements are new.
-fn change_list(list: &mut Vec<Value>, change: Change) -> Vec<usize> {
+fn change_list(path: &AttributePath, list: &mut Vec<Value>, change: Change) -> Vec<usize> {
     match change {
         Change::Add(Value::Array(new)) => {
             let mut known: HashSet<&Value> = list.iter().collect();
@@ -91,7 +96,8 @@ fn change_list(list: &mut Vec<Value>, change: Change) -> Vec<usize> {
             );
             (old..list.len()).collect()
         }
-        Change::Replace(Value::Array(new)) => {
+        Change::Replace(Value::Array(mut new)) => {
+            keep_read_only_parts(&path.attribute, list, &mut new);
             *list = new;
             (0..list.len()).collect()
         }
@@ -120,7 +126,11 @@ fn change_elements(
             )));
         };
         touched.push(list.len());
-        list.push(Value::Object(element));
+        // An element of a simple list is nothing but its value, which is set below.
+        list.push(match path.attribute.kind {
+            Kind::Complex => Value::Object(element),
+            _ => Value::Null,
+        });
     }
     for index in &touched {
         if let Some(element) = list.get_mut(*index) {
@@ -141,15 +151,22 @@ fn change_element(path: &AttributePath, element: &mut Value, change: Change) -> 
     *element = match (&path.sub_attribute, before) {
         (None, before) => match (before, change) {
             (_, Change::Remove) => Value::Null,
-            (Value::Object(parts), Change::Add(Value::Object(new))) => merged_element(parts, new),
-            (_, Change::Replace(Value::Object(new))) => merged_element(Map::new(), new),
+            (Value::Object(parts), Change::Add(Value::Object(new))) => {
+                check_immutable_parts(path, &parts, &new)?;
+                merged_element(path, parts, new)
+            }
+            (Value::Object(mut parts), Change::Replace(Value::Object(new))) => {
+                check_immutable_parts(path, &parts, &new)?;
+                retain_read_only(path, &mut parts);
+                merged_element(path, parts, new)
+            }
             (_, Change::Add(new) | Change::Replace(new)) => new,
         },
         (Some(_), Value::Object(mut parts)) => {
             let is_removal = change == Change::Remove;
             change_part(path, &mut parts, change)?;
             // Without its value, a label is an element of nothing.
-            if is_removal && is_hollow(&parts) {
+            if is_removal && is_hollow(path, &parts) {
                 Value::Null
             } else {
                 Value::Object(parts)
@@ -164,40 +181,59 @@ fn change_element(path: &AttributePath, element: &mut Value, change: Change) -> 
     Ok(())
 }
 
-fn merged_element(mut parts: Map<String, Value>, new: Map<String, Value>) -> Value {
+fn merged_element(path: &AttributePath, mut parts: Map<String, Value>, new: Map<String, Value>) -> Value {
     let unassigns = new.values().any(Value::is_null);
     merge(&mut parts, new);
-    if unassigns && is_hollow(&parts) {
+    if unassigns && is_hollow(path, &parts) {
         Value::Null
     } else {
         Value::Object(parts)
     }
 }
 
-fn change_part(path: &AttributePath, parts: &mut Map<String, Value>, change: Change) -> Result<(), ScimError> {
-    let name = path.target().name.as_str();
-    let before = parts.get(name);
-    match change {
-        Change::Remove => {
-            check_immutable(path, before, None)?;
-            parts.remove(name);
-        }
-        Change::Add(value) | Change::Replace(value) => {
-            check_immutable(path, before, Some(&value))?;
-            parts.insert(name.to_owned(), value);
-        }
-    }
-    Ok(())
+/// Of one element, what is immutable can only go with the element.
+fn check_immutable_parts(
+    path: &AttributePath,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+) -> Result<(), ScimError> {
+    after
+        .iter()
+        .try_for_each(|(name, value)| match path.attribute.sub_attribute(name) {
+            Some(part) => check_immutable_part(&path.with(part), before.get(name), Some(value)),
+            None => Ok(()),
+        })
 }
 
-/// What is immutable may be set once (RFC 7644 §3.5.2).
-fn check_immutable(path: &AttributePath, before: Option<&Value>, after: Option<&Value>) -> Result<(), ScimError> {
-    let is_immutable = path.target().mutability == Mutability::Immutable;
-    if is_immutable && before.is_some() && before != after {
-        return Err(ScimError::mutability(format!(
+fn check_immutable_part(path: &AttributePath, before: Option<&Value>, after: Option<&Value>) -> Result<(), ScimError> {
+    check_immutable(path, before, after).map_err(|_| {
+        ScimError::mutability(format!(
             "{path} cannot be changed; remove the whole element and add another."
-        )));
+        ))
+    })
+}
+
+/// What only the server writes stays when everything else goes.
+fn retain_read_only(path: &AttributePath, parts: &mut Map<String, Value>) {
+    parts.retain(|name, _| {
+        let part = path.attribute.sub_attribute(name);
+        part.is_some_and(|part| part.mutability == Mutability::ReadOnly)
+    });
+}
+
+fn change_part(path: &AttributePath, parts: &mut Map<String, Value>, change: Change) -> Result<(), ScimError> {
+    let name = path.target().name.as_str();
+    let after = match change {
+        Change::Remove => None,
+        Change::Add(value) | Change::Replace(value) => Some(value),
+    };
+    if path.attribute.multi_valued {
+        check_immutable_part(path, parts.get(name), after.as_ref())?;
     }
+    match after {
+        Some(value) => parts.insert(name.to_owned(), value),
+        None => parts.remove(name),
+    };
     Ok(())
 }
 
@@ -230,12 +266,10 @@ fn keep_one_primary(list: &mut [Value], touched: &[usize]) {
 
 fn change_single(path: &AttributePath, before: Option<Value>, change: Change) -> Result<Option<Value>, ScimError> {
     if path.attribute.kind != Kind::Complex {
-        let after = match change {
+        return Ok(match change {
             Change::Remove => None,
             Change::Add(value) | Change::Replace(value) => Some(value),
-        };
-        check_immutable(path, before.as_ref(), after.as_ref())?;
-        return Ok(after);
+        });
     }
     let mut parts = match before {
         Some(Value::Object(parts)) => parts,
@@ -245,9 +279,9 @@ fn change_single(path: &AttributePath, before: Option<Value>, change: Change) ->
     match (&path.sub_attribute, change) {
         (Some(_), change) => change_part(path, &mut parts, change)?,
         (None, Change::Add(Value::Object(new)) | Change::Replace(Value::Object(new))) => merge(&mut parts, new),
-        (None, Change::Remove | Change::Add(_) | Change::Replace(_)) => parts.clear(),
+        (None, Change::Remove | Change::Add(_) | Change::Replace(_)) => retain_read_only(path, &mut parts),
     }
-    if path.attribute.sub_attribute("value").is_some() {
+    if path.attribute.is_resource_reference() {
         // A reference is its value: what the server derived from the old one is stale, and without one nothing is left.
         parts.retain(|name, _| {
             path.attribute

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Mode;
 use super::apply::check_writable;
 use super::operation::{Action, Change, Elements, Missing, Operation, SentOperation};
+use super::{Mode, cannot_be_removed};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{CompareOp, Filter, Literal, PatchPath, PatchTarget, parse_patch_path};
-use crate::scim::schema::{Attribute, Kind, Mutability, ResourceKind, ResourceType, Schema};
+use crate::scim::schema::{Attribute, Kind, Mutability, ResourceType, Schema};
 use crate::scim::value::{Reading, parse_time, read, read_element, required};
 
 /// Turns one operation as sent into operations of the strict engine: several for one without a path, none for one that
@@ -85,7 +85,10 @@ impl Normaliser<'_> {
                 action: Action::Remove,
                 ..self
             };
-            for attribute in &schema.attributes {
+            let is_read_only = |attribute: &&Arc<Attribute>| attribute.mutability == Mutability::ReadOnly;
+            let all_read_only = schema.attributes.iter().all(|attribute| is_read_only(&attribute));
+            let removed = schema.attributes.iter();
+            for attribute in removed.filter(|attribute| all_read_only || !is_read_only(attribute)) {
                 operations.extend(removal.at(&qualified(&attribute.name), None)?);
             }
             return Ok(operations);
@@ -106,7 +109,7 @@ impl Normaliser<'_> {
 
     fn operation(self, target: PatchPath, value: Option<Value>) -> Result<Option<Operation>, ScimError> {
         let PatchPath { path, filter } = target;
-        if path.attribute.name == "schemas" && self.action != Action::Remove {
+        if path.is_core("schemas") && self.action != Action::Remove {
             return Ok(None); // They follow from the attributes, whatever a client adds (RFC 7644 §3.5.2).
         }
         check_writable(&path)?;
@@ -120,8 +123,8 @@ impl Normaliser<'_> {
                 self.assignment(&path, filter, value)?
             }
         };
-        // Nobody keeps what cannot be read back, and `$ref` follows from `value`.
-        let is_kept = path.attribute.mutability != Mutability::WriteOnly && path.target().name != "$ref";
+        // Nobody keeps passwords, and `$ref` follows from `value`.
+        let is_kept = !path.is_core("password") && path.target().name != "$ref";
         Ok(operation.filter(|_| is_kept))
     }
 
@@ -132,7 +135,7 @@ impl Normaliser<'_> {
         value: Value,
     ) -> Result<Option<Operation>, ScimError> {
         if is_unassignment(path, &value) {
-            if path.attribute.name == "members" && !value.is_array() {
+            if path.is_core("members") && !value.is_array() {
                 return Ok(None); // only an empty array says that nobody is left; `null` and "" empty no group
             }
             return self.unassignment(path, filter);
@@ -173,8 +176,11 @@ impl Normaliser<'_> {
         if is_list && self.action == Action::Add {
             return Ok(None);
         }
-        if path.sub_attribute.is_none() && (path.attribute.required || path.attribute.name == "active") {
-            return Err(cannot_be_cleared(&path.attribute));
+        if path.is_core("active") {
+            return Err(active_cannot_be_cleared());
+        }
+        if is_required(path) {
+            return Err(required(path));
         }
         let elements = if path.attribute.multi_valued {
             self.elements(path, filter)
@@ -195,10 +201,11 @@ impl Normaliser<'_> {
         filter: Option<Filter>,
         value: Option<Value>,
     ) -> Result<Option<Operation>, ScimError> {
-        if path.attribute.name == "active"
-            || (self.resource_type.kind == ResourceKind::Group && path.attribute.required)
-        {
-            return Err(cannot_be_cleared(&path.attribute));
+        if path.is_core("active") {
+            return Err(active_cannot_be_cleared());
+        }
+        if is_required(path) {
+            return Err(cannot_be_removed(path));
         }
         let is_list = path.attribute.multi_valued && path.sub_attribute.is_none();
         if is_list && filter.is_none() {
@@ -259,7 +266,7 @@ impl Normaliser<'_> {
 
 fn is_repeated_by_connectors(resource_type: &ResourceType, name: &str) -> bool {
     AttributePath::resolve(resource_type, name)
-        .is_ok_and(|path| ["schemas", "id", "meta"].contains(&path.attribute.name.as_str()))
+        .is_ok_and(|path| ["schemas", "id", "meta"].iter().any(|name| path.is_core(name)))
 }
 
 /// A tenant may map attributes of a schema that this server does not have (fixture 017): the rest of the PATCH counts.
@@ -267,11 +274,14 @@ const fn ignore_unregistered_extension() -> Vec<Operation> {
     Vec::new()
 }
 
-fn cannot_be_cleared(attribute: &Attribute) -> ScimError {
-    if attribute.name == "active" {
-        return ScimError::invalid_value("active cannot be removed; send true or false.");
-    }
-    required(attribute)
+fn active_cannot_be_cleared() -> ScimError {
+    ScimError::invalid_value("active cannot be removed; send true or false.")
+}
+
+/// Whether every resource must have the attribute. What a tenant's schema requires, it requires of resources that have
+/// the extension: that shows when all operations are applied.
+fn is_required(path: &AttributePath) -> bool {
+    path.sub_attribute.is_none() && path.attribute.required && !path.is_extension()
 }
 
 /// `null`, `""`, and for what has sub-attributes `[]`. An empty object unassigns nothing: what a complex value does not
@@ -305,7 +315,7 @@ fn only_element(value: Value) -> Value {
 /// `{"value": "{\"id\":\"1\",\"value\":\"25\",\"displayName\":\"Editor\"}"}` (fixture 064). Its displayName is our
 /// `display`; text that is no JSON is the role's `value`.
 fn roles_from_json_text(path: &AttributePath, value: Value) -> Value {
-    if path.attribute.name != "roles" || path.sub_attribute.is_some() {
+    if !path.is_core("roles") || path.sub_attribute.is_some() {
         return value;
     }
     match value {

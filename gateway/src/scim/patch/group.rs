@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::Patching;
 use super::operation::{Change, Elements, Operation};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{CompareOp, Filter, Literal};
-use crate::scim::resource::member_id;
+use crate::scim::resource::{Resource, member_id};
 
 /// What a PATCH on a group comes down to. What is `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct GroupPatch {
     /// The new name.
     pub display_name: Option<String>,
@@ -19,6 +20,24 @@ pub struct GroupPatch {
     pub external_id: Option<Option<String>>,
     /// What happens to the members.
     pub members: Option<MembersPatch>,
+    /// What happens to the attributes of the tenant's own schemas, of which the stored values must be known.
+    pub extensions: Option<ExtensionsPatch>,
+}
+
+/// Operations on the extensions of a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExtensionsPatch(Vec<Operation>);
+
+impl ExtensionsPatch {
+    /// Applies all operations to a group whose extensions are those that are stored.
+    ///
+    /// # Errors
+    /// 400 with `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says.
+    pub fn apply(&self, group: Resource) -> Result<Resource, ScimError> {
+        let mut patch = Patching::new(group);
+        self.0.iter().try_for_each(|operation| patch.apply(operation.clone()))?;
+        Ok(patch.finish()?.resource)
+    }
 }
 
 /// Set operations on the members of a group, in this order: all go, some go, some come. No id is in both lists.
@@ -36,6 +55,7 @@ pub struct MembersPatch {
 pub(super) struct GroupCompiler {
     patch: GroupPatch,
     members: Option<Members>,
+    extensions: Vec<Operation>,
 }
 
 #[derive(Default)]
@@ -53,6 +73,10 @@ enum Selected {
 
 impl GroupCompiler {
     pub(super) fn take(&mut self, operation: Operation) -> Result<(), ScimError> {
+        if operation.path.is_extension() {
+            self.extensions.push(operation);
+            return Ok(());
+        }
         match operation.path.attribute.name.as_str() {
             "displayName" => self.patch.display_name = text_of(operation.change),
             // A removal that names the old value is one all the same: the group is not at hand to compare.
@@ -69,7 +93,12 @@ impl GroupCompiler {
             remove: members.remove.into_iter().collect(),
             add: members.add.into_iter().collect(),
         });
-        GroupPatch { members, ..self.patch }
+        let extensions = (!self.extensions.is_empty()).then_some(ExtensionsPatch(self.extensions));
+        GroupPatch {
+            members,
+            extensions,
+            ..self.patch
+        }
     }
 }
 

@@ -8,19 +8,21 @@ mod operation;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use self::group::GroupCompiler;
-use self::operation::SentOperation;
+use self::operation::{Operation, SentOperation};
 use super::attribute_path::AttributePath;
 use super::error::ScimError;
 use super::resource::Resource;
 use super::schema::ResourceType;
+use super::value::required;
 
-pub use self::group::{GroupPatch, MembersPatch};
+pub use self::group::{ExtensionsPatch, GroupPatch, MembersPatch};
 
 /// The schema of a PATCH body.
 pub const PATCH_OP_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -94,19 +96,15 @@ impl PatchRequest {
     ///
     /// # Errors
     /// 400 with `invalidPath`, `invalidFilter`, `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says.
-    pub fn apply(&self, mut resource: Resource, mode: Mode) -> Result<Patched, ScimError> {
+    pub fn apply(&self, resource: Resource, mode: Mode) -> Result<Patched, ScimError> {
         let resource_type = resource.resource_type.clone();
-        let mut named: Vec<AttributePath> = Vec::new();
+        let mut patch = Patching::new(resource);
         for sent in &self.operations {
             for operation in entra::normalise(&resource_type, mode, sent)? {
-                for path in apply::apply(operation, &mut resource)? {
-                    if !named.contains(&path) {
-                        named.push(path);
-                    }
-                }
+                patch.apply(operation)?;
             }
         }
-        Ok(Patched { resource, named })
+        patch.finish()
     }
 
     /// What the operations come down to on a group, without reading the group.
@@ -122,6 +120,56 @@ impl PatchRequest {
         }
         Ok(compiler.finish())
     }
+}
+
+/// A resource between two operations.
+struct Patching {
+    resource: Resource,
+    named: Vec<AttributePath>,
+    seen: HashSet<AttributePath>,
+    /// What the extensions require and had before.
+    required: HashSet<AttributePath>,
+}
+
+impl Patching {
+    fn new(resource: Resource) -> Self {
+        Self {
+            required: resource.required_in_extensions().collect(),
+            resource,
+            named: Vec::new(),
+            seen: HashSet::new(),
+        }
+    }
+
+    fn apply(&mut self, operation: Operation) -> Result<(), ScimError> {
+        for path in apply::apply(operation, &mut self.resource)? {
+            if self.seen.insert(path.clone()) {
+                self.named.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing that an extension requires may be missing where the operations were about that extension.
+    fn finish(self) -> Result<Patched, ScimError> {
+        let is_named = |missing: &AttributePath| self.named.iter().any(|path| path.schema == missing.schema);
+        if let Some(missing) = self.resource.missing_in_extensions().find(is_named) {
+            return Err(if self.required.contains(&missing) {
+                cannot_be_removed(&missing)
+            } else {
+                required(&missing)
+            });
+        }
+        Ok(Patched {
+            resource: self.resource,
+            named: self.named,
+        })
+    }
+}
+
+/// RFC 7644 §3.5.2.2: what is required and was removed.
+fn cannot_be_removed(path: &AttributePath) -> ScimError {
+    ScimError::mutability(format!("{path} is required and cannot be removed; replace it instead."))
 }
 
 fn check_schemas(schemas: &Value) -> Result<(), ScimError> {

@@ -197,6 +197,16 @@ impl Attribute {
         self.case_exact || matches!(self.kind, Kind::Reference | Kind::Binary)
     }
 
+    /// Whether no client ever sees it, nor may ask about it.
+    pub fn is_hidden(&self) -> bool {
+        self.returned == Returned::Never || self.mutability == Mutability::WriteOnly
+    }
+
+    /// Whether it names another resource, as `manager` does: then it is its `value`, and the rest follows from that.
+    pub(in crate::scim) fn is_resource_reference(&self) -> bool {
+        !self.multi_valued && self.sub_attribute("$ref").is_some()
+    }
+
     /// Whether the server makes this up itself, whoever sends it: `$ref` follows from `value`.
     pub(in crate::scim) fn is_derived(&self) -> bool {
         self.name == "$ref" || self.mutability == Mutability::ReadOnly

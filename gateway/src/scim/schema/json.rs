@@ -150,7 +150,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{find_schema, resource_types_to_json, schemas_to_json, to_json};
-    use crate::scim::schema::{ENTERPRISE_USER, GROUP, ResourceKind, ResourceTypes, USER};
+    use crate::scim::schema::{ENTERPRISE_USER, GROUP, ResourceKind, ResourceTypes, USER, testing};
 
     fn attribute<'a>(schema: &'a Value, path: &[&str]) -> &'a Value {
         path.iter().fold(schema, |parent, name| {
@@ -354,5 +354,23 @@ mod tests {
                 {"schema": "urn:rollcall:params:scim:schemas:extension:status:2.0:User", "required": false},
             ])
         );
+    }
+
+    #[test]
+    fn what_a_tenant_registered_is_listed_with_its_characteristics() {
+        let types = testing::types();
+        let acme = to_json(find_schema(&types, &testing::ACME.to_lowercase()).unwrap(), "https://x");
+
+        assert_eq!(
+            characteristics(attribute(&acme, &["desk", "asset"])),
+            (false, false, Some(false), "immutable", "default", "none")
+        );
+        assert_eq!(attribute(&acme, &["pin"])["mutability"], "writeOnly");
+        assert_eq!(attribute(&acme, &["level"])["type"], "integer");
+        assert_eq!(
+            resource_types_to_json(&types, "")[1]["schemaExtensions"],
+            json!([{"schema": testing::ACME_GROUP, "required": false}])
+        );
+        assert_eq!(schemas_to_json(&types, "").len(), 6);
     }
 }

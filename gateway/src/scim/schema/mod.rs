@@ -10,6 +10,8 @@ mod json;
 mod resource_type;
 mod shared_attributes;
 mod status;
+#[cfg(test)]
+pub mod testing;
 mod user;
 
 use std::collections::HashMap;
@@ -63,6 +65,11 @@ impl Schema {
     /// The attribute of this name, in any case.
     pub fn attribute(&self, name: &str) -> Option<&Arc<Attribute>> {
         self.by_name.get(&name.to_ascii_lowercase())
+    }
+
+    /// Whether every tenant has it.
+    pub fn is_built_in(&self) -> bool {
+        self.is_core() || *self == **ENTERPRISE_USER || *self == **STATUS
     }
 
     /// Whether this is the schema of a kind of resource, and no extension.

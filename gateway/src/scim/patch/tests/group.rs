@@ -147,7 +147,8 @@ fn a_group_patch_renames_too() {
         Ok(GroupPatch {
             display_name: Some("Sales".into()),
             external_id: Some(Some("e".into())),
-            members: None
+            members: None,
+            extensions: None,
         })
     );
     for operations in [
@@ -171,7 +172,7 @@ fn a_group_patch_renames_too() {
 fn what_a_group_cannot_do_is_refused() {
     use ScimType as T;
     for (operations, scim_type) in [
-        (json!([{"op": "remove", "path": "displayName"}]), T::InvalidValue),
+        (json!([{"op": "remove", "path": "displayName"}]), T::Mutability),
         (
             json!([{"op": "replace", "path": "displayName", "value": ""}]),
             T::InvalidValue,

@@ -1,6 +1,7 @@
 //! What PATCH bodies do, in literal JSON.
 
 mod entra;
+mod extension;
 mod group;
 mod user;
 
