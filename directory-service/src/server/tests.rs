@@ -15,6 +15,8 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
+mod paging;
+
 use super::*;
 use crate::init::init;
 use crate::store::testing::{TestDb, on_every_database};

@@ -1,5 +1,5 @@
-//! What the indexes are for: equality on an indexed attribute is one search in the attribute's own index, on both
-//! databases, among 10,000 analysed rows.
+//! What the indexes are for: equality on an indexed attribute is one search in the attribute's own index, and a page in
+//! its order is read from there, on both databases, among 10,000 analysed rows.
 
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait as _, DbBackend};
@@ -9,10 +9,10 @@ use crate::domain::attribute::{
     Attribute, ElementAttribute, GroupAttribute, ListAttribute, MemberAttribute, UserAttribute, UserGroupAttribute,
 };
 use crate::domain::filter::{
-    Comparison, Filter, GroupElement, GroupFilter, Literal, Operator, Order, UserElement, UserFilter,
+    Comparison, Filter, GroupElement, GroupFilter, Literal, Operator, Order, UserElement, UserFilter, UserOrderKey,
 };
 use crate::domain::id::TenantId;
-use crate::domain::page::PageRequest;
+use crate::domain::page::{PageKey, PagePosition, PageRequest, Place, Walk};
 
 const ROWS: usize = 10_000;
 
@@ -182,5 +182,48 @@ async fn equality_on_an_indexed_attribute_searches_its_own_index(db: TestDb) {
         assert!(searches(&plan, &index, key), "{index} ({key}):\n{plan}");
         let scans = ["Seq Scan", "SCAN groups"].iter().any(|scan| plan.contains(scan));
         assert!(!scans, "{plan}");
+    }
+}
+
+on_every_database! { a_page_in_the_order_of_an_indexed_attribute_is_read_from_its_index }
+
+async fn a_page_in_the_order_of_an_indexed_attribute_is_read_from_its_index(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let ids = insert_users(&db, &actor, ROWS).await;
+    insert_users(&db, &db.tenant("other").await, ROWS).await;
+    db.sql("ANALYZE").await;
+    let text = |text: &str| PageKey::Text(text.to_owned());
+    let time = PageKey::Integer(T0 + 5_000);
+
+    for (path, index, key) in [
+        ("user_name", "users_user_name", text("user5000@example.com")),
+        ("external_id", "users_external_id", text("ext5000")),
+        ("display_name", "users_display_name", text("user 5000")),
+        ("enterprise.employee_number", "users_employee_number", text("e5000")),
+        ("update_time", "users_updated", time.clone()),
+        ("create_time", "users_created", time),
+    ] {
+        let place = Place {
+            key: Some(key),
+            id: ids[5_000].uuid(),
+        };
+        let from = |walk| {
+            Some(PagePosition {
+                place: place.clone(),
+                walk,
+                inclusive: false,
+            })
+        };
+        for position in [None, from(Walk::Forward), from(Walk::Backward)] {
+            for descending in [false, true] {
+                let key = UserAttribute::find(path).map(UserOrderKey::Attribute);
+                let listing = super::users::listing(db.db.backend(), actor.tenant, None, Order { key, descending });
+                let request = PageRequest::first(20).after(position.clone());
+                let plan = plan(&db, &listing.statement(&request, super::users::select(actor.tenant))).await;
+                assert!(plan.contains(index), "{index} {descending} {position:?}:\n{plan}");
+                let scans = ["Seq Scan", "SCAN users"].iter().any(|scan| plan.contains(scan));
+                assert!(!scans, "{plan}");
+            }
+        }
     }
 }

@@ -188,42 +188,40 @@ impl Listing {
 
     /// The places of a page and the one after it, in the order of the walk.
     fn places(&self, request: &PageRequest) -> SelectStatement {
-        let mut select = self.candidates(request);
-        arrange(&mut select, &Order::of(self, request));
-        limit(&mut select, request);
-        select
+        let order = Order::of(self, request);
+        if let [range] = self.ranges(request).as_mut_slice() {
+            arrange(range, &order);
+            limit(range, request);
+            return range.take();
+        }
+        let parts = self.ranges(request).into_iter();
+        let parts = parts.map(|range| first_places(range, &order, request));
+        merged(parts.collect(), &order.of_places(), &[], request)
     }
 
-    /// So many places of one list of several that none which the page can show is left out.
-    fn first_places(&self, part: i32, request: &PageRequest) -> SelectStatement {
-        let mut select = self.candidates(request);
-        select.expr_as(Expr::cust(part.to_string()), PART);
-        arrange(&mut select, &Order::of(self, request));
-        let most = request.skip.saturating_add(u64::from(request.size) + 1);
-        select.limit(Ord::min(most, i64::MAX as u64));
-        select
-    }
-
-    /// The places that the walk goes through, all of them, in no order.
-    fn candidates(&self, request: &PageRequest) -> SelectStatement {
-        let mut select = self.from.clone();
-        select.expr_as(self.id.clone(), ID);
-        select.expr_as(self.bytes.clone(), BYTES);
+    /// The places that the walk goes through, in no order: those with a key and those without one apart if both are
+    /// meant, so that an index can answer for each.
+    fn ranges(&self, request: &PageRequest) -> Vec<SelectStatement> {
+        let mut all = self.from.clone();
+        all.expr_as(self.id.clone(), ID);
+        all.expr_as(self.bytes.clone(), BYTES);
         if let Some(key) = &self.key {
-            select.expr_as(key.expr.clone(), KEY);
+            all.expr_as(key.expr.clone(), KEY);
         }
-        if let Some(position) = &request.after {
-            select.cond_where(self.beyond(position, Order::of(self, request).down));
-        }
-        select
+        let Some(position) = &request.after else {
+            return vec![all];
+        };
+        let down = Order::of(self, request).down;
+        let ranges = self.beyond(position, down).into_iter();
+        ranges.map(|range| all.clone().cond_where(range).take()).collect()
     }
 
     fn key_type(&self) -> Option<KeyType> {
         self.key.as_ref().map(|key| key.of)
     }
 
-    /// What the walk finds from a position on, if it goes down or up.
-    fn beyond(&self, position: &PagePosition, down: bool) -> Condition {
+    /// What the walk finds from a position on, if it goes down or up: one condition, or two that no resource meets both.
+    fn beyond(&self, position: &PagePosition, down: bool) -> Vec<Condition> {
         let Place { key, id } = &position.place;
         let past = |expr: Expr, value: Expr, inclusive: bool| match (down, inclusive) {
             (false, false) => expr.gt(value),
@@ -233,26 +231,20 @@ impl Listing {
         };
         let id = past(self.id.clone(), Expr::val(*id), position.inclusive);
         let Some(SortKey { expr, nullable, .. }) = &self.key else {
-            return Condition::all().add(id);
+            return vec![Condition::all().add(id)];
         };
         let Some(key) = key else {
-            let rest = Condition::all().add(expr.clone().is_null()).add(id);
-            return if down {
-                Condition::any().add(expr.clone().is_not_null()).add(rest)
-            } else {
-                rest
-            };
+            let without = Condition::all().add(expr.clone().is_null()).add(id);
+            let with = down.then(|| Condition::all().add(expr.clone().is_not_null()));
+            return std::iter::once(without).chain(with).collect();
         };
         let value = || Expr::val(bound(key));
         let ties = Condition::all().add(expr.clone().eq(value())).add(id);
         let ties = Condition::any().add(past(expr.clone(), value(), false)).add(ties);
         // The first half is implied by the second, and is what an index can use.
-        let rest = Condition::all().add(past(expr.clone(), value(), true)).add(ties);
-        if *nullable && !down {
-            Condition::any().add(rest).add(expr.clone().is_null())
-        } else {
-            rest
-        }
+        let with = Condition::all().add(past(expr.clone(), value(), true)).add(ties);
+        let without = (*nullable && !down).then(|| Condition::all().add(expr.clone().is_null()));
+        std::iter::once(with).chain(without).collect()
     }
 }
 
@@ -311,21 +303,15 @@ impl Listings {
             id: Expr::col(ID),
             down: self.descending != (request.walk() == Walk::Backward),
         };
-        let mut columns = vec![ID, BYTES, PART];
-        columns.extend(order.key.as_ref().map(|_| KEY));
-        let mut parts = self.parts.iter().map(|(part, listing)| {
-            let places = listing.first_places(*part, request);
-            let columns = columns.iter().copied();
-            Query::select().columns(columns).from_subquery(places, "part").take()
+        let parts = self.parts.iter().flat_map(|(part, listing)| {
+            let order = Order::of(listing, request);
+            let ranges = listing.ranges(request).into_iter();
+            ranges.map(move |mut range| {
+                range.expr_as(Expr::cust(part.to_string()), PART);
+                first_places(range, &order, request)
+            })
         });
-        let mut all = parts.next().unwrap_or_default();
-        for part in parts {
-            all.union(UnionType::All, part);
-        }
-        let mut places = Query::select();
-        places.columns(columns).from_subquery(all, "parts");
-        arrange(&mut places, &order);
-        limit(&mut places, request);
+        let places = merged(parts.collect(), &order, &[PART], request);
         Query::select()
             .expr(Expr::cust("*"))
             .from_subquery(fitting(places, &order, &[PART]), PAGE)
@@ -377,6 +363,44 @@ fn arrange(statement: &mut impl OrderedStatement, order: &Order) {
         None => statement,
     };
     statement.order_by_expr(order.id.clone(), direction);
+}
+
+/// So many places of one range of several that none which the page can show is left out.
+fn first_places(mut range: SelectStatement, order: &Order, request: &PageRequest) -> SelectStatement {
+    arrange(&mut range, order);
+    let most = request.skip.saturating_add(u64::from(request.size) + 1);
+    range.limit(Ord::min(most, i64::MAX as u64)).take()
+}
+
+/// The places of several ranges in one order, which names the columns of places.
+fn merged(
+    ranges: Vec<SelectStatement>,
+    order: &Order,
+    others: &[&'static str],
+    request: &PageRequest,
+) -> SelectStatement {
+    let mut columns = vec![ID, BYTES];
+    columns.extend(others);
+    columns.extend(order.key.as_ref().map(|_| KEY));
+    // SQLite takes no order and no limit in a part of a union unless the part is a table.
+    let mut ranges = ranges.into_iter().map(|range| {
+        let columns = columns.iter().copied();
+        Query::select()
+            .columns(columns)
+            .from_subquery(range, "place_range")
+            .take()
+    });
+    let mut all = ranges.next().unwrap_or_default();
+    for range in ranges {
+        all.union(UnionType::All, range);
+    }
+    let mut places = Query::select();
+    places
+        .columns(columns.iter().copied())
+        .from_subquery(all, "place_ranges");
+    arrange(&mut places, order);
+    limit(&mut places, request);
+    places
 }
 
 fn limit(select: &mut SelectStatement, request: &PageRequest) {
