@@ -8,7 +8,7 @@ use tracing::instrument;
 use super::list::{self, Found, Selection, Window};
 use super::members::{Listed, Shown};
 use super::stored::Races;
-use super::{mode, projection};
+use super::{mode, projection, translator};
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
 use crate::scim::error::ScimError;
@@ -94,7 +94,7 @@ pub async fn search(
 
 async fn page(directory: TenantDirectory, base: BaseUrl, wanted: ListRequest) -> Result<Response, ScimError> {
     let projection = list::projection(directory.resource_type(KIND), &wanted)?;
-    let Selection { filter, order } = Selection::parse(directory.resource_type(KIND), directory.caller(), &wanted)?;
+    let Selection { filter, order } = Selection::parse(&translator(&directory, KIND, &base), &wanted)?;
     let Window { size, token, skip } = Window::of(&wanted.page);
     let request = v1::ListGroupsRequest {
         filter,

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use directory_proto::v1;
 
-use super::view;
-use crate::auth::Caller;
 use crate::scim;
 use crate::scim::error::ScimError;
 use crate::scim::list::{ListHead, ListRequest, Page, Start};
@@ -87,15 +85,11 @@ pub struct Selection {
 
 impl Selection {
     /// Reads filter and order for one kind of resource.
-    pub fn parse(resource_type: &Arc<ResourceType>, caller: &Caller, request: &ListRequest) -> Result<Self, ScimError> {
-        let translator = Translator {
-            resource_type: resource_type.clone(),
-            view: view(caller),
-        };
+    pub fn parse(translator: &Translator, request: &ListRequest) -> Result<Self, ScimError> {
         let filter = request
             .filter
             .as_deref()
-            .map(|text| scim::filter::parse(resource_type, text))
+            .map(|text| scim::filter::parse(&translator.resource_type, text))
             .transpose()?;
         Ok(Self {
             filter: filter.map(|filter| translator.filter(&filter)).transpose()?,

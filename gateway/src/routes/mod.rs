@@ -19,9 +19,11 @@ use crate::extract::ScimQuery;
 use crate::scim::error::ScimError;
 use crate::scim::patch::Mode;
 use crate::scim::projection::Projection;
-use crate::scim::schema::ResourceType;
+use crate::scim::schema::{ResourceKind, ResourceType};
 use crate::translate::ActiveView;
-use crate::upstream::Gateway;
+use crate::translate::filter::Translator;
+use crate::translate::link::BaseUrl;
+use crate::upstream::{Gateway, TenantDirectory};
 
 /// Everything below the SCIM root.
 pub fn router() -> Router<Gateway> {
@@ -60,6 +62,15 @@ fn view(caller: &Caller) -> ActiveView {
         ActiveView::SourceWord
     } else {
         ActiveView::InEffect
+    }
+}
+
+/// How the caller's questions about one kind of resource reach the directory.
+fn translator(directory: &TenantDirectory, kind: ResourceKind, base: &BaseUrl) -> Translator {
+    Translator {
+        resource_type: directory.resource_type(kind).clone(),
+        view: view(directory.caller()),
+        base: base.clone(),
     }
 }
 

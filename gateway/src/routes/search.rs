@@ -7,13 +7,12 @@ use tracing::instrument;
 
 use super::list::{self, Found, Window};
 use super::members::{self, Listed};
-use super::{users, view};
+use super::{translator, users};
 use crate::extract::{ScimJson, ScimQuery};
 use crate::scim::error::ScimError;
 use crate::scim::list::ListRequest;
 use crate::scim::schema::ResourceKind;
 use crate::translate;
-use crate::translate::filter::Translator;
 use crate::translate::link::BaseUrl;
 use crate::translate::search::Search;
 use crate::upstream::TenantDirectory;
@@ -41,7 +40,7 @@ async fn page(directory: TenantDirectory, base: BaseUrl, wanted: ListRequest) ->
         users,
         groups,
         descending,
-    } = question(&directory, &wanted)?;
+    } = question(&directory, &base, &wanted)?;
     let Window { size, token, skip } = Window::of(&wanted.page);
     let request = v1::SearchRequest {
         users,
@@ -84,11 +83,8 @@ async fn page(directory: TenantDirectory, base: BaseUrl, wanted: ListRequest) ->
     Ok(shown.list(&head, items))
 }
 
-fn question(directory: &TenantDirectory, wanted: &ListRequest) -> Result<Search, ScimError> {
-    let of = |kind| Translator {
-        resource_type: directory.resource_type(kind).clone(),
-        view: view(directory.caller()),
-    };
+fn question(directory: &TenantDirectory, base: &BaseUrl, wanted: &ListRequest) -> Result<Search, ScimError> {
+    let of = |kind| translator(directory, kind, base);
     Search::parse(
         &of(ResourceKind::User),
         &of(ResourceKind::Group),

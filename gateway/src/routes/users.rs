@@ -9,7 +9,7 @@ use tracing::instrument;
 
 use super::list::{self, Found, Selection, Window};
 use super::stored::Races;
-use super::{mode, projection, view};
+use super::{mode, projection, translator, view};
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
 use crate::scim::error::ScimError;
@@ -112,7 +112,7 @@ pub async fn search(
 
 async fn page(directory: &TenantDirectory, base: &BaseUrl, wanted: ListRequest) -> Result<Response, ScimError> {
     let projection = list::projection(directory.resource_type(KIND), &wanted)?;
-    let Selection { filter, order } = Selection::parse(directory.resource_type(KIND), directory.caller(), &wanted)?;
+    let Selection { filter, order } = Selection::parse(&translator(directory, KIND, base), &wanted)?;
     let Window { size, token, skip } = Window::of(&wanted.page);
     let request = v1::ListUsersRequest {
         filter,

@@ -9,11 +9,14 @@ use directory_proto::v1::comparison::{self, Operator};
 use directory_proto::v1::filter::Expression;
 use serde_json::Value;
 
-use super::{ActiveView, field, id_of_reference, snake_case, timestamp, version::version_of};
+use super::link::BaseUrl;
+use super::reference::{Asked, ask};
+use super::version::{etag, version_of};
+use super::{ActiveView, field, snake_case, timestamp};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{CompareOp, Filter, Literal, evaluate_element, satisfies};
-use crate::scim::schema::{ENTERPRISE_USER, Kind, ResourceType, Schema};
+use crate::scim::schema::{ENTERPRISE_USER, Kind, ResourceKind, ResourceType, Schema};
 
 /// Translates filters and orders on one kind of resource for one caller.
 #[derive(Clone, Debug)]
@@ -22,14 +25,16 @@ pub struct Translator {
     pub resource_type: Arc<ResourceType>,
     /// What `active` means to the caller.
     pub view: ActiveView,
+    /// What the URLs that the caller sees begin with.
+    pub base: BaseUrl,
 }
 
 /// What answers a question about an attribute.
 enum Answer {
     /// The field of this path.
     Field(String),
-    /// The field of this path, which holds the id that a URL ends in.
-    IdInUrl(String),
+    /// The field of this path, which holds the id that a URL with this prefix ends in.
+    IdInUrl(String, String),
     /// A field that holds the opposite.
     Opposite(String),
     /// The version, which the attribute holds as an entity tag.
@@ -91,7 +96,7 @@ impl Translator {
             })));
         }
         Ok(match self.answer(path)? {
-            Answer::Field(path) | Answer::IdInUrl(path) => present(&path),
+            Answer::Field(path) | Answer::IdInUrl(path, _) => present(&path),
             Answer::Opposite(_) | Answer::Version | Answer::Constant(_) => always(EVERY_RESOURCE),
         })
     }
@@ -108,11 +113,11 @@ impl Translator {
             "blockReasons" => ("blocks".to_owned(), in_element(filter, &block_answer)?),
             "groups" => (
                 "groups".to_owned(),
-                in_element(filter, &|path| reference_answer(path, "direct"))?,
+                in_element(filter, &|path| reference_answer(path, "direct", self.base.group("")))?,
             ),
             "members" => (
                 "members".to_owned(),
-                in_element(filter, &|path| reference_answer(path, "User"))?,
+                in_element(filter, &|path| reference_answer(path, "User", self.base.user("")))?,
             ),
             name => (
                 field(name),
@@ -157,7 +162,7 @@ impl Translator {
         if path.schema.id == ENTERPRISE_USER.id {
             return match (path.attribute.name.as_str(), part) {
                 ("manager", None | Some("value")) => Ok(Answer::Field("enterprise.manager".to_owned())),
-                ("manager", Some("$ref")) => Ok(Answer::IdInUrl("enterprise.manager".to_owned())),
+                ("manager", Some("$ref")) => Ok(Answer::IdInUrl("enterprise.manager".to_owned(), self.base.user(""))),
                 ("manager", Some(part)) => Ok(Answer::Field(format!("enterprise.manager.{}", snake_case(part)))),
                 (name, _) => Ok(Answer::Field(format!("enterprise.{}", snake_case(name)))),
             };
@@ -171,12 +176,19 @@ impl Translator {
             ("meta", Some("resourceType")) => Answer::Constant(self.resource_type.kind.name()),
             ("meta", Some("created")) => Answer::Field("create_time".to_owned()),
             ("meta", Some("lastModified")) => Answer::Field("update_time".to_owned()),
-            ("meta", Some("location")) => Answer::IdInUrl("id".to_owned()),
+            ("meta", Some("location")) => Answer::IdInUrl("id".to_owned(), self.location_prefix()),
             ("meta", Some(_)) => Answer::Version,
             ("meta", None) => Answer::Constant(""),
             (name, Some(part)) => Answer::Field(format!("{}.{}", field(name), snake_case(part))),
             (name, None) => Answer::Field(field(name)),
         })
+    }
+
+    fn location_prefix(&self) -> String {
+        match self.resource_type.kind {
+            ResourceKind::User => self.base.user(""),
+            ResourceKind::Group => self.base.group(""),
+        }
     }
 
     /// The directory's order for `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3).
@@ -217,7 +229,7 @@ impl Translator {
             return Err(wrong());
         }
         match self.answer(&path).map_err(|_| wrong())? {
-            Answer::Field(attribute) | Answer::IdInUrl(attribute) => Ok(Some(v1::Order { attribute, descending })),
+            Answer::Field(attribute) | Answer::IdInUrl(attribute, _) => Ok(Some(v1::Order { attribute, descending })),
             Answer::Opposite(attribute) => Ok(Some(v1::Order {
                 attribute,
                 descending: !descending,
@@ -274,7 +286,7 @@ fn in_element(
         Filter::Or(filters) => wrap(Expression::Or(list(filters)?)),
         Filter::Not(inner) => negated(in_element(inner, answer)?),
         Filter::Present(path) => match answer(path)? {
-            Answer::Field(path) | Answer::IdInUrl(path) => present(&path),
+            Answer::Field(path) | Answer::IdInUrl(path, _) => present(&path),
             Answer::Opposite(_) | Answer::Version | Answer::Constant(_) => always(EVERY_ELEMENT),
         },
         Filter::Compare { path, op, value } => compare(path, answer(path)?, EVERY_ELEMENT, *op, value)?,
@@ -317,9 +329,9 @@ fn part_name(path: &AttributePath) -> &str {
     path.part_name().unwrap_or("value")
 }
 
-fn reference_answer(path: &AttributePath, kind: &'static str) -> Result<Answer, ScimError> {
+fn reference_answer(path: &AttributePath, kind: &'static str, prefix: String) -> Result<Answer, ScimError> {
     match part_name(path) {
-        "$ref" => Ok(Answer::IdInUrl("value".to_owned())),
+        "$ref" => Ok(Answer::IdInUrl("value".to_owned(), prefix)),
         "type" => Ok(Answer::Constant(kind)),
         part => Ok(Answer::Field(snake_case(part))),
     }
@@ -358,27 +370,26 @@ fn compare(
     };
     match (answer, value) {
         (Answer::Field(field), value) => Ok(comparison(field, op, literal(value))),
-        (Answer::IdInUrl(field), Literal::Text(url)) => {
-            equality_only()?;
-            Ok(comparison(
-                field,
-                op,
-                comparison::Literal::Text(id_of_reference(url).to_owned()),
-            ))
-        }
+        (Answer::IdInUrl(field, prefix), Literal::Text(url)) => Ok(match (ask(&prefix, op, url), op) {
+            (Asked::Id(op, id), _) => comparison(field, op, comparison::Literal::Text(id.to_owned())),
+            (Asked::Every, CompareOp::NotEqual) => constant(true), // also where there is no URL
+            (Asked::Every, _) => present(&field),
+            (Asked::None, _) => constant(false),
+        }),
         (Answer::Opposite(field), Literal::Boolean(flag)) => {
             equality_only()?;
             Ok(comparison(field, op, comparison::Literal::Boolean(!flag)))
         }
         (Answer::Version, Literal::Text(tag)) => {
             let equal = equality_only()?;
-            Ok(match version_of(tag) {
+            // An entity tag is opaque (RFC 9110 §8.8.3): it has no order and no parts, and only one spelling.
+            Ok(match version_of(tag).filter(|version| etag(*version) == *tag) {
                 Some(version) => comparison("version".to_owned(), op, comparison::Literal::Integer(version)),
                 None => constant(!equal),
             })
         }
         (Answer::Constant(text), value) => Ok(constant(satisfies(path.target(), op, &Value::from(text), value))),
-        (Answer::IdInUrl(_) | Answer::Opposite(_) | Answer::Version, _) => Err(not_kept(path)),
+        (Answer::IdInUrl(..) | Answer::Opposite(_) | Answer::Version, _) => Err(not_kept(path)),
     }
 }
 
@@ -450,7 +461,7 @@ mod tests {
     use crate::scim::error::ScimType;
     use crate::scim::filter::parse;
     use crate::scim::schema::testing::{self, ACME};
-    use crate::scim::schema::{Attribute, COMMON, ResourceKind, ResourceTypes};
+    use crate::scim::schema::{Attribute, COMMON, ResourceTypes};
 
     static SOURCE: LazyLock<Translator> = LazyLock::new(|| translator(ResourceKind::User, ActiveView::SourceWord));
     static READER: LazyLock<Translator> = LazyLock::new(|| translator(ResourceKind::User, ActiveView::InEffect));
@@ -460,6 +471,7 @@ mod tests {
         Translator {
             resource_type: ResourceTypes::standard().get(kind).clone(),
             view,
+            base: BaseUrl::public("https://h"),
         }
     }
 
@@ -553,6 +565,18 @@ mod tests {
                 "groups.$ref eq \"https://h/scim/v2/Groups/g\"",
                 "groups[value EQUAL g]",
             ),
+            (&*SOURCE, "meta.location co \"/Users/\"", "id?"),
+            (&*SOURCE, "meta.location ew \"/Groups/u\"", "!id?"),
+            (
+                &*GROUPS,
+                "meta.location gt \"https://h/scim/v2/Groups/g\"",
+                "id GREATER g",
+            ),
+            (&*SOURCE, "meta.location ne \"https://other/u\"", "id?"),
+            (&*SOURCE, "manager.$ref sw \"https://h/\"", "enterprise.manager?"),
+            (&*SOURCE, "manager.$ref ew \"Users/m\"", "enterprise.manager EQUAL m"),
+            (&*GROUPS, "members.$ref co \"0193\"", "members[value CONTAINS 0193]"),
+            (&*SOURCE, "meta.version eq \"7\"", "!id?"),
             (&*SOURCE, "groups.type eq \"direct\"", "groups[value?]"),
             (&*GROUPS, "members.type eq \"Group\"", "members[!value?]"),
             (&*SOURCE, "manager pr", "enterprise.manager?"),
@@ -675,6 +699,7 @@ mod tests {
         Translator {
             resource_type: testing::users(),
             view: ActiveView::SourceWord,
+            base: BaseUrl::public("https://h"),
         }
     }
 

@@ -6,6 +6,7 @@ mod extension;
 pub mod filter;
 pub mod group;
 pub mod link;
+mod reference;
 pub mod schema;
 pub mod search;
 pub mod status;
@@ -91,11 +92,6 @@ fn attribute(path: &str) -> String {
         _ if path.starts_with("members.") => "members".to_owned(),
         _ => camel_case(path),
     }
-}
-
-/// The id in a `$ref`: our URLs end in it.
-fn id_of_reference(reference: &str) -> &str {
-    reference.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
 fn time_text(time: Option<Timestamp>) -> Option<String> {

@@ -121,11 +121,13 @@ mod tests {
     use crate::scim::error::ScimType;
     use crate::scim::schema::{ResourceKind, ResourceTypes};
     use crate::translate::ActiveView;
+    use crate::translate::link::BaseUrl;
 
     fn parse(view: ActiveView, filter: Option<&str>, sort: Option<(&str, &str)>) -> Result<Search, ScimError> {
         let of = |kind| Translator {
             resource_type: ResourceTypes::standard().get(kind).clone(),
             view,
+            base: BaseUrl::public("https://h"),
         };
         let (users, groups) = (of(ResourceKind::User), of(ResourceKind::Group));
         Search::parse(
