@@ -21,13 +21,13 @@ fn by(path: &str) -> Option<UserOrderKey> {
 /// Users with ties and without values in every order that the tests walk in.
 fn various(index: usize) -> NewUser {
     let mut new = user_named(&format!("user-{index:03}"));
-    if index % 4 != 0 {
+    if !index.is_multiple_of(4) {
         let title = ["b", "A", "Ä"][index % 3];
         new.profile.set_text(TextAttribute::Title, Some(text(title)));
         let mail = email(&format!("{}@x.io", index % 6));
         new.profile.set_list(ListAttribute::Emails, vec![mail]);
     }
-    new.source_active = index % 2 == 0;
+    new.source_active = index.is_multiple_of(2);
     new
 }
 
