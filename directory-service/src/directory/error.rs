@@ -66,6 +66,21 @@ pub enum DirectoryError {
     /// Another group of the tenant has the name and the external id.
     #[error("another group of this tenant has this name and external id")]
     GroupTaken,
+    /// The tenant registered no such extension schema.
+    #[error("there is no such extension schema")]
+    ExtensionSchemaNotFound,
+    /// A resource has a value that the change would make unreadable.
+    #[error("a user or group has a value that this change would make unreadable; take the values away first")]
+    ExtensionSchemaInUse {
+        /// The first such attribute; none if the whole schema is meant.
+        attribute: Option<String>,
+    },
+    /// Another resource has the value of an attribute whose uniqueness is SERVER.
+    #[error("another resource of this tenant has this value of {attribute}")]
+    ExtensionValueTaken {
+        /// The attribute.
+        attribute: String,
+    },
     /// The resource is not at the version that the caller expects.
     #[error("the resource is not at the expected version; read it again")]
     VersionMismatch,

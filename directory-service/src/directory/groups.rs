@@ -1,18 +1,22 @@
 //! Use cases of groups and their members.
 
+use std::borrow::Cow;
+
 use tracing::instrument;
 
 use super::users::{allow, allow_in_tenant, expect_version};
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, extensions};
 use crate::domain::Invalid;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, ChangeKind, Resource};
+use crate::domain::extension::{Extensions, ResourceType};
 use crate::domain::filter::{GroupFilter, GroupOrderKey, Order};
 use crate::domain::group::{Group, GroupUpdate, NewGroup};
 use crate::domain::id::{GroupId, TenantId, UserId};
 use crate::domain::membership::{MAX_IDS, MembersChange};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::version::Version;
+use crate::store::extensions::Owner;
 use crate::store::users::{Intent, Locked};
 use crate::store::{self, StoreError, WriteTransaction};
 
@@ -26,7 +30,8 @@ impl Directory {
     ///
     /// # Errors
     /// [`DirectoryError::GroupTaken`], [`DirectoryError::MembersNotFound`], [`DirectoryError::MembersAreGroups`],
-    /// [`DirectoryError::SourceConflict`], [`DirectoryError::Invalid`]: too many members.
+    /// [`DirectoryError::SourceConflict`], [`DirectoryError::ExtensionValueTaken`], [`DirectoryError::Invalid`]: too many
+    /// members, or an extension value that does not fit its definition.
     #[instrument(name = "directory.create_group", skip_all, fields(tenant.id = %actor.tenant))]
     pub async fn create_group(&self, actor: &Actor, new: &NewGroup) -> Result<Group, DirectoryError> {
         let members = bounded(new.members.clone())?;
@@ -38,24 +43,34 @@ impl Directory {
             updated_us: now_us,
             display_name: new.display_name.clone(),
             external_id: new.external_id.clone(),
+            extensions: Extensions::default(),
         };
         let (group, members) = (&group, &members);
         self.db
             .write(|tx| async move {
                 allow_in_tenant(&tx, actor).await?;
-                store::groups::insert(&tx, actor.tenant, group)
+                let checked = extensions::check(&tx, actor.tenant, ResourceType::Group, &new.extensions).await?;
+                let group = Group {
+                    extensions: checked.values.clone(),
+                    ..group.clone()
+                };
+                store::groups::insert(&tx, actor.tenant, &group, Some(&checked))
                     .await
                     .map_err(group_taken)?;
                 let outcome = change_members(&tx, actor, group.id, members, now_us).await?;
+                extensions::claim(&tx, actor.tenant, Owner::Group(group.id), false, &checked).await?;
                 let attributes = ["display_name"]
                     .into_iter()
-                    .chain(group.external_id.as_ref().map(|_| "external_id"));
+                    .chain(group.external_id.as_ref().map(|_| "external_id"))
+                    .map(Cow::Borrowed);
+                let extended = group.extensions.difference(&Extensions::default());
+                let attributes = attributes.chain(extended.into_iter().map(Cow::Owned));
                 let resource = Resource::Group(group.id);
                 let created = Change::of(ChangeKind::Created, resource, group.version, attributes.collect());
-                outcome.record(&tx, actor, group, Some(created), now_us).await
+                outcome.record(&tx, actor, &group, Some(created), now_us).await?;
+                Ok(group)
             })
-            .await?;
-        Ok(group.clone())
+            .await
     }
 
     /// Reads a group.
@@ -89,7 +104,8 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError::GroupNotFound`], [`DirectoryError::VersionMismatch`], [`DirectoryError::GroupTaken`],
     /// [`DirectoryError::MembersNotFound`], [`DirectoryError::MembersAreGroups`], [`DirectoryError::SourceConflict`],
-    /// [`DirectoryError::Invalid`]: too many members.
+    /// [`DirectoryError::ExtensionValueTaken`], [`DirectoryError::Invalid`]: too many members, or an extension value that
+    /// does not fit its definition.
     #[instrument(name = "directory.update_group", skip_all, fields(tenant.id = %actor.tenant, group.id = %update.id))]
     pub async fn update_group(&self, actor: &Actor, update: &GroupUpdate) -> Result<Group, DirectoryError> {
         let members = bounded(update.members.clone().unwrap_or_default())?;
@@ -99,14 +115,25 @@ impl Directory {
             .write(|tx| async move {
                 let before = lock_group(&tx, actor, update.id, update.expected, Intent::Change).await?;
                 let mut group = before.clone();
-                let attributes = group.apply(update);
+                let checked = match &update.extensions {
+                    Some(submitted) => {
+                        Some(extensions::check(&tx, actor.tenant, ResourceType::Group, submitted).await?)
+                    }
+                    None => None,
+                };
+                let attributes = group.apply(update, checked.as_ref().map(|checked| &checked.values));
+                let checked = checked.filter(|checked| checked.values != before.extensions);
                 let outcome = change_members(&tx, actor, group.id, members, now_us).await?;
                 if !attributes.is_empty() || outcome.changed() {
                     group.version = before.version.next();
                     group.updated_us = now_us;
-                    store::groups::update(&tx, actor.tenant, &group, before.version)
+                    store::groups::update(&tx, actor.tenant, &group, checked.as_ref(), before.version)
                         .await
                         .map_err(group_taken)?;
+                }
+                if let Some(checked) = &checked {
+                    let had_values = !before.extensions.is_empty();
+                    extensions::claim(&tx, actor.tenant, Owner::Group(group.id), had_values, checked).await?;
                 }
                 let resource = Resource::Group(group.id);
                 let updated = (!attributes.is_empty())
@@ -185,7 +212,7 @@ impl Outcome {
                 ChangeKind::Updated,
                 Resource::User(user),
                 version,
-                vec!["blocks"],
+                vec![Cow::Borrowed("blocks")],
             ));
         }
         store::changes::append(tx, actor, now_us, &changes).await?;

@@ -1,6 +1,7 @@
 //! The use cases: one public method, one transaction. No query is written here.
 
 mod error;
+mod extensions;
 mod groups;
 mod memberships;
 mod search;

@@ -1,5 +1,7 @@
 //! What can be done about tenants.
 
+use std::borrow::Cow;
+
 use tracing::instrument;
 
 use super::{Directory, DirectoryError};
@@ -177,6 +179,7 @@ pub(super) fn cut<T>(mut items: Vec<T>, size: u32) -> (Vec<T>, bool) {
 }
 
 fn change(tenant: &Tenant, kind: ChangeKind, attributes: Vec<&'static str>) -> Change {
+    let attributes = attributes.into_iter().map(Cow::Borrowed).collect();
     Change::of(
         kind,
         Resource::Tenant(tenant.id),

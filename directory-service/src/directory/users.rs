@@ -1,19 +1,22 @@
 //! Use cases of users.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use tracing::instrument;
 
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, extensions};
 use crate::domain::Invalid;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, ChangeKind, Resource};
+use crate::domain::extension::ResourceType;
 use crate::domain::filter::{Order, UserFilter, UserOrderKey};
 use crate::domain::id::{TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::tenant::ProvisioningSource;
 use crate::domain::user::{Cause, NewUser, User, UserUpdate};
 use crate::domain::version::Version;
+use crate::store::extensions::Owner;
 use crate::store::users::{Intent, Locked};
 use crate::store::{self, StoreError, WriteTransaction};
 
@@ -24,7 +27,8 @@ impl Directory {
     /// Creates a user.
     ///
     /// # Errors
-    /// [`DirectoryError::UserNameTaken`], [`DirectoryError::SourceConflict`].
+    /// [`DirectoryError::UserNameTaken`], [`DirectoryError::SourceConflict`], [`DirectoryError::ExtensionValueTaken`],
+    /// [`DirectoryError::Invalid`]: an extension value does not fit its definition.
     #[instrument(name = "directory.create_user", skip_all, fields(tenant.id = %actor.tenant))]
     pub async fn create_user(&self, actor: &Actor, new: &NewUser) -> Result<User, DirectoryError> {
         let cause = self.cause(actor);
@@ -33,14 +37,17 @@ impl Directory {
         self.db
             .write(|tx| async move {
                 allow_in_tenant(&tx, actor).await?;
+                let checked = extensions::check(&tx, actor.tenant, ResourceType::User, &new.extensions).await?;
                 let mut user = new.create(id, cause);
-                store::users::insert(&tx, actor.tenant, &mut user)
+                user.extensions = checked.values.clone();
+                store::users::insert(&tx, actor.tenant, &mut user, Some(&checked))
                     .await
                     .map_err(user_name_taken)?;
                 let nothing = NewUser::named(user.user_name.clone()).create(id, cause);
                 let mut difference = user.difference(&nothing);
-                difference.attributes.insert(0, "user_name");
+                difference.attributes.insert(0, Cow::Borrowed("user_name"));
                 store::values::insert(&tx, actor.tenant, id, &user.profile, &difference.lists).await?;
+                extensions::claim(&tx, actor.tenant, Owner::User(id), false, &checked).await?;
                 let change = Change::of(
                     ChangeKind::Created,
                     Resource::User(id),
@@ -113,7 +120,8 @@ impl Directory {
     ///
     /// # Errors
     /// [`DirectoryError::UserNotFound`], [`DirectoryError::VersionMismatch`], [`DirectoryError::UserNameTaken`],
-    /// [`DirectoryError::SourceConflict`].
+    /// [`DirectoryError::SourceConflict`], [`DirectoryError::ExtensionValueTaken`], [`DirectoryError::Invalid`]: an extension
+    /// value does not fit its definition.
     #[instrument(name = "directory.update_user", skip_all, fields(tenant.id = %actor.tenant, user.id = %update.id))]
     pub async fn update_user(&self, actor: &Actor, update: &UserUpdate) -> Result<User, DirectoryError> {
         let cause = self.cause(actor);
@@ -124,17 +132,29 @@ impl Directory {
                 let before = lock_user(&tx, actor, update.id, update.expected, Intent::Change).await?;
                 let mut user = before.clone();
                 user.apply(&update.changes, cause);
+                let checked = match &update.extensions {
+                    Some(submitted) => Some(extensions::check(&tx, actor.tenant, ResourceType::User, submitted).await?),
+                    None => None,
+                };
+                if let Some(checked) = &checked {
+                    user.extensions = checked.values.clone();
+                }
                 let difference = user.difference(&before);
                 if difference.is_empty() {
                     return Ok(before);
                 }
                 user.version = before.version.next();
                 user.updated_us = cause.since_us;
-                store::users::update(&tx, actor.tenant, &mut user, before.version)
+                let checked = checked.filter(|checked| checked.values != before.extensions);
+                store::users::update(&tx, actor.tenant, &mut user, checked.as_ref(), before.version)
                     .await
                     .map_err(user_name_taken)?;
                 if !difference.lists.is_empty() {
                     store::values::replace(&tx, actor.tenant, user.id, &user.profile, &difference.lists).await?;
+                }
+                if let Some(checked) = &checked {
+                    let had_values = !before.extensions.is_empty();
+                    extensions::claim(&tx, actor.tenant, Owner::User(user.id), had_values, checked).await?;
                 }
                 let resource = Resource::User(user.id);
                 let change = Change::of(ChangeKind::Updated, resource, user.version, difference.attributes);

@@ -1,5 +1,7 @@
 //! Change records: what happened to which resource, without the values.
 
+use std::borrow::Cow;
+
 use super::id::{GroupId, TenantId, UserId};
 use super::token::TokenId;
 use super::version::Version;
@@ -105,14 +107,19 @@ pub struct Change {
     /// The version that the resource has after it.
     pub version: Version,
     /// The paths of the attributes that changed.
-    pub attributes: Vec<&'static str>,
+    pub attributes: Vec<Cow<'static, str>>,
     /// The members that were added or removed: at most [`MAX_MEMBERS`].
     pub members: Vec<UserId>,
 }
 
 impl Change {
     /// A change without members.
-    pub const fn of(kind: ChangeKind, resource: Resource, version: Version, attributes: Vec<&'static str>) -> Self {
+    pub const fn of(
+        kind: ChangeKind,
+        resource: Resource,
+        version: Version,
+        attributes: Vec<Cow<'static, str>>,
+    ) -> Self {
         Self {
             kind,
             resource,
@@ -133,7 +140,7 @@ impl Change {
             kind,
             resource: Resource::Group(group),
             version,
-            attributes: vec!["members"],
+            attributes: vec![Cow::Borrowed("members")],
             members: members.to_vec(),
         })
     }

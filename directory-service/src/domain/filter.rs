@@ -8,6 +8,7 @@ use super::attribute::{
     BlockAttribute, Case, ElementAttribute, GroupAttribute, Kind, ListAttribute, MemberAttribute, UserAttribute,
     UserGroupAttribute,
 };
+use super::extension::{ExtensionOrder, ExtensionQuestion};
 use super::fold;
 use super::number::Number;
 
@@ -42,6 +43,8 @@ pub enum UserElement {
     Groups(Filter<UserGroupAttribute>),
     /// Of `blocks`.
     Blocks(Filter<BlockAttribute>),
+    /// Of an extension attribute, multi-valued or not.
+    Extension(ExtensionQuestion),
 }
 
 /// A question about an element of one of a group's multi-valued attributes.
@@ -49,6 +52,8 @@ pub enum UserElement {
 pub enum GroupElement {
     /// Of `members`.
     Members(Filter<MemberAttribute>),
+    /// Of an extension attribute, multi-valued or not.
+    Extension(ExtensionQuestion),
 }
 
 /// How an attribute is compared with a literal.
@@ -184,7 +189,7 @@ impl<K> Default for Order<K> {
 }
 
 /// What users are ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserOrderKey {
     /// A single-valued attribute.
     Attribute(UserAttribute),
@@ -192,13 +197,17 @@ pub enum UserOrderKey {
     List(ListAttribute),
     /// The first of the user's groups by id.
     Groups,
+    /// An extension attribute.
+    Extension(ExtensionOrder),
 }
 
 /// What groups are ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupOrderKey {
     /// A single-valued attribute.
     Attribute(GroupAttribute),
     /// The first of the group's members by id.
     Members,
+    /// An extension attribute.
+    Extension(ExtensionOrder),
 }

@@ -1,8 +1,10 @@
 //! Groups: named sets of users.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use super::extension::{Extensions, Submitted};
 use super::id::GroupId;
 use super::membership::MembersChange;
 use super::text::{ExternalId, check_key, check_no_nul};
@@ -77,6 +79,8 @@ pub struct Group {
     pub display_name: GroupName,
     /// The source's id of it.
     pub external_id: Option<ExternalId>,
+    /// What the source said in the tenant's own schemas.
+    pub extensions: Extensions,
 }
 
 /// A group to be created.
@@ -88,6 +92,8 @@ pub struct NewGroup {
     pub external_id: Option<ExternalId>,
     /// Its first members.
     pub members: MembersChange,
+    /// What the source says in the tenant's own schemas, not checked yet.
+    pub extensions: Submitted,
 }
 
 /// A change of a group.
@@ -103,6 +109,8 @@ pub struct GroupUpdate {
     pub external_id: Option<Option<ExternalId>>,
     /// How the members change, if they do.
     pub members: Option<MembersChange>,
+    /// All of the new extension values, not checked yet; none: they stay as they are.
+    pub extensions: Option<Submitted>,
 }
 
 impl GroupUpdate {
@@ -114,21 +122,26 @@ impl GroupUpdate {
             display_name: None,
             external_id: None,
             members: None,
+            extensions: None,
         }
     }
 }
 
 impl Group {
-    /// Puts the new attributes in; the paths of those that differ from before.
-    pub fn apply(&mut self, update: &GroupUpdate) -> Vec<&'static str> {
+    /// Puts the new attributes in, and the extension values that were checked; the paths of those that differ from before.
+    pub fn apply(&mut self, update: &GroupUpdate, extensions: Option<&Extensions>) -> Vec<Cow<'static, str>> {
         let mut changed = Vec::new();
         if let Some(name) = update.display_name.as_ref().filter(|name| **name != self.display_name) {
             self.display_name = name.clone();
-            changed.push("display_name");
+            changed.push(Cow::Borrowed("display_name"));
         }
         if let Some(external_id) = update.external_id.as_ref().filter(|id| **id != self.external_id) {
             self.external_id = external_id.clone();
-            changed.push("external_id");
+            changed.push(Cow::Borrowed("external_id"));
+        }
+        if let Some(extensions) = extensions {
+            changed.extend(extensions.difference(&self.extensions).into_iter().map(Cow::Owned));
+            self.extensions = extensions.clone();
         }
         changed
     }

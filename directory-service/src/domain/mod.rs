@@ -6,6 +6,7 @@ pub mod actor;
 pub mod attribute;
 pub mod change;
 mod error;
+pub mod extension;
 pub mod filter;
 mod fold;
 pub mod group;

@@ -1,6 +1,9 @@
 //! Users: people and services whose access a tenant manages.
 
+use std::borrow::Cow;
+
 use super::attribute::{ListAttribute, TextAttribute};
+use super::extension::{Extensions, Submitted};
 use super::id::{GroupId, UserId};
 use super::profile::{Element, Profile};
 use super::text::{ExternalId, Text};
@@ -28,6 +31,8 @@ pub struct User {
     pub manager: Option<Manager>,
     /// Why the user is blocked.
     pub blocks: Blocks,
+    /// What the source said in the tenant's own schemas.
+    pub extensions: Extensions,
     /// The first 1,000 of the user's groups by id; empty unless they were asked for.
     pub groups: Vec<UserGroup>,
 }
@@ -129,6 +134,8 @@ pub struct NewUser {
     pub manager: Option<UserId>,
     /// The source's word on active.
     pub source_active: bool,
+    /// What the source says in the tenant's own schemas, not checked yet.
+    pub extensions: Submitted,
 }
 
 impl NewUser {
@@ -140,10 +147,11 @@ impl NewUser {
             profile: Profile::default(),
             manager: None,
             source_active: true,
+            extensions: Submitted::default(),
         }
     }
 
-    /// The user that comes to be.
+    /// The user that comes to be, without its extension values.
     pub fn create(&self, id: UserId, cause: &Cause) -> User {
         User {
             id,
@@ -158,6 +166,7 @@ impl NewUser {
                 provisioning: (!self.source_active).then(|| cause.clone()),
                 ..Blocks::default()
             },
+            extensions: Extensions::default(),
             groups: Vec::new(),
         }
     }
@@ -189,13 +198,15 @@ pub struct UserUpdate {
     pub expected: Option<Version>,
     /// The new values.
     pub changes: Vec<UserChange>,
+    /// All of the new extension values, not checked yet; none: they stay as they are.
+    pub extensions: Option<Submitted>,
 }
 
 /// What differs between a user before and after.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// The paths of the attributes.
-    pub attributes: Vec<&'static str>,
+    pub attributes: Vec<Cow<'static, str>>,
     /// The multi-valued ones among them, whose filter index must be written.
     pub lists: Vec<ListAttribute>,
 }
@@ -248,8 +259,16 @@ impl User {
             .into_iter()
             .filter_map(|(path, differs)| differs.then_some(path));
         let attributes = attributes.chain(texts.map(TextAttribute::path));
+        let attributes = attributes
+            .chain(lists.iter().map(|list| list.path()))
+            .map(Cow::Borrowed);
+        let extensions = self
+            .extensions
+            .difference(&before.extensions)
+            .into_iter()
+            .map(Cow::Owned);
         Difference {
-            attributes: attributes.chain(lists.iter().map(|list| list.path())).collect(),
+            attributes: attributes.chain(extensions).collect(),
             lists,
         }
     }

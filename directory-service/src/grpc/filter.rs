@@ -8,31 +8,64 @@ use proto::comparison::{Literal as WireLiteral, Operator as WireOperator};
 use proto::filter::Expression;
 
 use super::convert::nanos;
-use crate::directory::DirectoryError;
+use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
 use crate::domain::attribute::{
     Attribute, BlockAttribute, ElementAttribute, GroupAttribute, Kind, ListAttribute, MemberAttribute, UserAttribute,
     UserGroupAttribute,
 };
-use crate::domain::filter::{
-    Comparison, Filter, GroupElement, GroupFilter, GroupOrderKey, Literal, Operator, Order, UserElement, UserFilter,
-    UserOrderKey,
+use crate::domain::extension::{
+    ElementTest, Elements as ExtensionElements, ExtensionQuestion, ResourceType, SchemaSet,
 };
+use crate::domain::filter::{
+    Comparison, Filter, GroupElement, GroupFilter, GroupOrderKey, InvalidFilter, Literal, Operator, Order, UserElement,
+    UserFilter, UserOrderKey,
+};
+use crate::domain::id::TenantId;
 use crate::domain::number::Number;
 
+/// The tenant's extension schemas, read only if a filter or an order names one.
+pub(super) async fn schemas(
+    directory: &Directory,
+    tenant: TenantId,
+    filter: Option<&proto::Filter>,
+    order: Option<&proto::Order>,
+) -> Result<SchemaSet, DirectoryError> {
+    let ordered = order.is_some_and(|order| SchemaSet::is_extension_path(&order.attribute));
+    if ordered || filter.is_some_and(names_extension) {
+        return directory.list_extension_schemas(tenant).await;
+    }
+    Ok(SchemaSet::default())
+}
+
+/// As deep as the decoder lets messages be.
+fn names_extension(filter: &proto::Filter) -> bool {
+    match &filter.expression {
+        Some(Expression::And(list) | Expression::Or(list)) => list.filters.iter().any(names_extension),
+        Some(Expression::Not(inner)) => names_extension(inner),
+        Some(Expression::Present(presence)) => SchemaSet::is_extension_path(&presence.attribute),
+        Some(Expression::Comparison(comparison)) => SchemaSet::is_extension_path(&comparison.attribute),
+        Some(Expression::Element(element)) => SchemaSet::is_extension_path(&element.attribute),
+        None => false,
+    }
+}
+
 /// A question about users.
-pub(super) fn user_filter(filter: proto::Filter) -> Result<UserFilter, DirectoryError> {
-    Reader::default().read(filter, 1, &Users)
+pub(super) fn user_filter(filter: proto::Filter, schemas: &SchemaSet) -> Result<UserFilter, DirectoryError> {
+    Reader::default().read(filter, 1, &Users { schemas })
 }
 
 /// A question about groups.
-pub(super) fn group_filter(filter: proto::Filter) -> Result<GroupFilter, DirectoryError> {
-    Reader::default().read(filter, 1, &Groups)
+pub(super) fn group_filter(filter: proto::Filter, schemas: &SchemaSet) -> Result<GroupFilter, DirectoryError> {
+    Reader::default().read(filter, 1, &Groups { schemas })
 }
 
 /// An order of users.
-pub(super) fn user_order(order: Option<proto::Order>) -> Result<Order<UserOrderKey>, Invalid> {
+pub(super) fn user_order(order: Option<proto::Order>, schemas: &SchemaSet) -> Result<Order<UserOrderKey>, Invalid> {
     read_order(order, |path| match path {
+        path if SchemaSet::is_extension_path(path) => {
+            schemas.order(ResourceType::User, path).map(UserOrderKey::Extension)
+        }
         "groups" => Some(UserOrderKey::Groups),
         path => ListAttribute::at(path)
             .map(UserOrderKey::List)
@@ -41,8 +74,11 @@ pub(super) fn user_order(order: Option<proto::Order>) -> Result<Order<UserOrderK
 }
 
 /// An order of groups.
-pub(super) fn group_order(order: Option<proto::Order>) -> Result<Order<GroupOrderKey>, Invalid> {
+pub(super) fn group_order(order: Option<proto::Order>, schemas: &SchemaSet) -> Result<Order<GroupOrderKey>, Invalid> {
     read_order(order, |path| match path {
+        path if SchemaSet::is_extension_path(path) => {
+            schemas.order(ResourceType::Group, path).map(GroupOrderKey::Extension)
+        }
         "members" => Some(GroupOrderKey::Members),
         path => GroupAttribute::find(path).map(GroupOrderKey::Attribute),
     })
@@ -80,6 +116,17 @@ trait Names<A, E> {
         reader: &mut Reader,
         depth: usize,
     ) -> Result<Option<E>, DirectoryError>;
+
+    /// A question about an extension attribute; none if there is no such path here.
+    fn extension(&self, _path: &str, _asked: Asked) -> Result<Option<Filter<A, E>>, InvalidFilter> {
+        Ok(None)
+    }
+}
+
+/// What is asked about an attribute.
+enum Asked {
+    Present,
+    Compare(Operator, Literal),
 }
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, DirectoryError> {
@@ -98,10 +145,7 @@ impl Reader {
         depth: usize,
         names: &impl Names<A, E>,
     ) -> Result<Filter<A, E>, DirectoryError> {
-        self.nodes += 1;
-        if depth > MAX_FILTER_DEPTH || self.nodes > MAX_FILTER_NODES {
-            return refuse("it may be 64 levels deep and hold 1,000 nodes at most");
-        }
+        self.count(1, depth)?;
         let Some(expression) = filter.expression else {
             return refuse("an expression is missing");
         };
@@ -122,6 +166,14 @@ impl Reader {
                 }
             }
         }
+    }
+
+    fn count(&mut self, nodes: usize, depth: usize) -> Result<(), DirectoryError> {
+        self.nodes += nodes;
+        if depth > MAX_FILTER_DEPTH || self.nodes > MAX_FILTER_NODES {
+            return refuse("it may be 64 levels deep and hold 1,000 nodes at most");
+        }
+        Ok(())
     }
 
     fn read_list<A: Copy, E>(
@@ -148,6 +200,13 @@ impl Reader {
         if let Some((attribute, _)) = names.attribute(path) {
             return Ok(Filter::Present(attribute));
         }
+        if let Some(filter) = names.extension(path, Asked::Present).map_err(refused)? {
+            if let Filter::Or(any) = &filter {
+                // A whole schema, or a complex attribute: as many questions as it has attributes.
+                self.count(any.len(), depth)?;
+            }
+            return Ok(filter);
+        }
         if let Some(element) = names.element(path, None, self, depth)? {
             return Ok(Filter::Element(element));
         }
@@ -170,6 +229,20 @@ impl Reader {
             |filter| self.read(filter, depth + 1, names),
         )
     }
+
+    /// The question about an element of an extension attribute.
+    fn read_elements(
+        &mut self,
+        filter: Option<proto::Filter>,
+        depth: usize,
+        elements: ExtensionElements<'_>,
+    ) -> Result<ExtensionQuestion, DirectoryError> {
+        let filter = match filter {
+            Some(filter) => self.read(filter, depth + 1, &elements)?,
+            None => Filter::And(Vec::new()),
+        };
+        Ok(elements.matching(filter))
+    }
 }
 
 fn read_comparison<A: Copy, E>(
@@ -182,9 +255,6 @@ fn read_comparison<A: Copy, E>(
         operator: _,
         literal,
     } = comparison;
-    let Some((attribute, kind)) = names.attribute(&attribute) else {
-        return refuse("it names an unknown attribute, or compares one that is not single-valued");
-    };
     let literal = match literal {
         Some(WireLiteral::Text(text)) => Literal::Text(text),
         Some(WireLiteral::Boolean(truth)) => Literal::Boolean(truth),
@@ -199,10 +269,19 @@ fn read_comparison<A: Copy, E>(
         },
         None => return refuse("a comparison lacks its literal"),
     };
-    match Comparison::new(attribute, kind, operator, literal) {
-        Ok(comparison) => Ok(Filter::Compare(comparison)),
-        Err(why) => refuse(why.to_string()),
-    }
+    let Some((attribute, kind)) = names.attribute(&attribute) else {
+        let asked = Asked::Compare(operator, literal);
+        return match names.extension(&attribute, asked).map_err(refused)? {
+            Some(filter) => Ok(filter),
+            None => refuse("it names an unknown attribute, or compares one that is not single-valued"),
+        };
+    };
+    let comparison = Comparison::new(attribute, kind, operator, literal).map_err(refused)?;
+    Ok(Filter::Compare(comparison))
+}
+
+fn refused(why: InvalidFilter) -> DirectoryError {
+    DirectoryError::InvalidFilter(why.to_string())
 }
 
 fn operator(operator: WireOperator) -> Result<Operator, DirectoryError> {
@@ -220,9 +299,11 @@ fn operator(operator: WireOperator) -> Result<Operator, DirectoryError> {
     })
 }
 
-struct Users;
+struct Users<'a> {
+    schemas: &'a SchemaSet,
+}
 
-impl Names<UserAttribute, UserElement> for Users {
+impl Names<UserAttribute, UserElement> for Users<'_> {
     fn attribute(&self, path: &str) -> Option<(UserAttribute, Kind)> {
         UserAttribute::find(path).map(|attribute| (attribute, attribute.kind()))
     }
@@ -243,15 +324,27 @@ impl Names<UserAttribute, UserElement> for Users {
             "blocks" => UserElement::Blocks(reader.read_inner::<BlockAttribute>(filter, depth, &Simple)?),
             path => match ListAttribute::at(path) {
                 Some(list) => UserElement::Values(list, reader.read_inner(filter, depth, &Elements(list))?),
-                None => return Ok(None),
+                None => {
+                    let elements = self.schemas.elements(ResourceType::User, path);
+                    let question = elements
+                        .map(|elements| reader.read_elements(filter, depth, elements))
+                        .transpose()?;
+                    return Ok(question.map(UserElement::Extension));
+                }
             },
         }))
     }
+
+    fn extension(&self, path: &str, asked: Asked) -> Result<Option<Filter<UserAttribute, UserElement>>, InvalidFilter> {
+        ask(self.schemas, ResourceType::User, path, asked, UserElement::Extension)
+    }
 }
 
-struct Groups;
+struct Groups<'a> {
+    schemas: &'a SchemaSet,
+}
 
-impl Names<GroupAttribute, GroupElement> for Groups {
+impl Names<GroupAttribute, GroupElement> for Groups<'_> {
     fn attribute(&self, path: &str) -> Option<(GroupAttribute, Kind)> {
         GroupAttribute::find(path).map(|attribute| (attribute, attribute.kind()))
     }
@@ -264,11 +357,65 @@ impl Names<GroupAttribute, GroupElement> for Groups {
         depth: usize,
     ) -> Result<Option<GroupElement>, DirectoryError> {
         if path != "members" {
-            return Ok(None);
+            let elements = self.schemas.elements(ResourceType::Group, path);
+            let question = elements
+                .map(|elements| reader.read_elements(filter, depth, elements))
+                .transpose()?;
+            return Ok(question.map(GroupElement::Extension));
         }
         Ok(Some(GroupElement::Members(
             reader.read_inner::<MemberAttribute>(filter, depth, &Simple)?,
         )))
+    }
+
+    fn extension(
+        &self,
+        path: &str,
+        asked: Asked,
+    ) -> Result<Option<Filter<GroupAttribute, GroupElement>>, InvalidFilter> {
+        ask(self.schemas, ResourceType::Group, path, asked, GroupElement::Extension)
+    }
+}
+
+/// A question about an extension attribute that is not multi-valued, or about whether one is there at all.
+fn ask<A, E>(
+    schemas: &SchemaSet,
+    resource: ResourceType,
+    path: &str,
+    asked: Asked,
+    element: impl Fn(ExtensionQuestion) -> E,
+) -> Result<Option<Filter<A, E>>, InvalidFilter> {
+    let about = |question| Filter::Element(element(question));
+    Ok(match asked {
+        Asked::Present => {
+            let any = schemas.presence(resource, path);
+            any.map(|any| Filter::Or(any.into_iter().map(about).collect()))
+        }
+        Asked::Compare(operator, literal) => schemas.comparison(resource, path, operator, literal)?.map(about),
+    })
+}
+
+impl Names<Infallible, ElementTest> for ExtensionElements<'_> {
+    fn attribute(&self, _: &str) -> Option<(Infallible, Kind)> {
+        None
+    }
+
+    fn element(
+        &self,
+        _: &str,
+        _: Option<proto::Filter>,
+        _: &mut Reader,
+        _: usize,
+    ) -> Result<Option<ElementTest>, DirectoryError> {
+        Ok(None)
+    }
+
+    fn extension(&self, path: &str, asked: Asked) -> Result<Option<Filter<Infallible, ElementTest>>, InvalidFilter> {
+        let test = match asked {
+            Asked::Present => self.presence(path),
+            Asked::Compare(operator, literal) => self.comparison(path, operator, literal)?,
+        };
+        Ok(test.map(Filter::Element))
     }
 }
 
@@ -334,7 +481,7 @@ mod tests {
     }
 
     fn refusal(filter: proto::Filter) -> String {
-        match user_filter(filter) {
+        match user_filter(filter, &SchemaSet::default()) {
             Err(DirectoryError::InvalidFilter(why)) => why,
             other => panic!("{other:?}"),
         }
@@ -342,8 +489,16 @@ mod tests {
 
     #[test]
     fn text_is_folded_unless_the_attribute_compares_exactly() {
-        let folded = user_filter(compare("user_name", WireOperator::Equal, text("ÄDA"))).unwrap();
-        let exact = user_filter(compare("external_id", WireOperator::Equal, text("ÄDA"))).unwrap();
+        let folded = user_filter(
+            compare("user_name", WireOperator::Equal, text("ÄDA")),
+            &SchemaSet::default(),
+        )
+        .unwrap();
+        let exact = user_filter(
+            compare("external_id", WireOperator::Equal, text("ÄDA")),
+            &SchemaSet::default(),
+        )
+        .unwrap();
 
         let Filter::Compare(folded) = folded else { panic!() };
         let Filter::Compare(exact) = exact else { panic!() };
@@ -396,9 +551,9 @@ mod tests {
             }))
         };
 
-        assert!(user_filter(deep(64)).is_ok());
+        assert!(user_filter(deep(64), &SchemaSet::default()).is_ok());
         assert_eq!(refusal(deep(65)), too_much);
-        assert!(user_filter(wide(1_000)).is_ok());
+        assert!(user_filter(wide(1_000), &SchemaSet::default()).is_ok());
         assert_eq!(refusal(wide(1_001)), too_much);
     }
 
@@ -410,7 +565,7 @@ mod tests {
                 attribute: attribute.to_owned(),
                 filter: inner,
             };
-            user_filter(filter(Expression::Element(Box::new(element))))
+            user_filter(filter(Expression::Element(Box::new(element))), &SchemaSet::default())
         };
 
         for (attribute, sub) in [

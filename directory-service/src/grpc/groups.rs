@@ -5,7 +5,8 @@ use directory_proto::v1::group_service_server::GroupService;
 use tonic::{Request, Response, Status};
 
 use super::convert::{PageFields, ReadMask, bind, fitting, open, page_size, page_size_within, seal, timestamp};
-use super::filter::{group_filter, group_order};
+use super::extensions::{submitted, values_to_wire};
+use super::filter::{group_filter, group_order, schemas};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
@@ -26,6 +27,7 @@ const FIELDS: &[&str] = &[
     "update_time",
     "display_name",
     "external_id",
+    "extensions",
 ];
 
 /// Serves `GroupService`.
@@ -87,8 +89,9 @@ impl GroupService for Groups {
             include_total_size,
         };
         let page = fields.request(&self.page_tokens, &question)?;
-        let filter = filter.map(group_filter).transpose()?;
-        let order = group_order(order).map_err(DirectoryError::from)?;
+        let schemas = schemas(&self.directory, tenant, filter.as_ref(), order.as_ref()).await?;
+        let filter = filter.map(|filter| group_filter(filter, &schemas)).transpose()?;
+        let order = group_order(order, &schemas).map_err(DirectoryError::from)?;
         let page = self
             .directory
             .list_groups(tenant, filter.as_ref(), order, &page)
@@ -213,6 +216,7 @@ impl TryFrom<proto::CreateGroupRequest> for NewGroup {
         Ok(Self {
             display_name: group.display_name.parse()?,
             external_id: external_id(group.external_id)?,
+            extensions: submitted(group.extensions)?,
             members: members(proto::MembersChange {
                 add: member_ids,
                 ..proto::MembersChange::default()
@@ -236,10 +240,11 @@ fn group_update(id: GroupId, wire: proto::UpdateGroupRequest) -> Result<GroupUpd
         match path.as_str() {
             "display_name" => update.display_name = Some(group.display_name.parse()?),
             "external_id" => update.external_id = Some(external_id(group.external_id.clone())?),
+            "extensions" => update.extensions = Some(submitted(group.extensions.clone())?),
             _ => {
                 return Err(Invalid::new(
                     "update_mask",
-                    "may name display_name and external_id only",
+                    "may name display_name, external_id and extensions only",
                 ));
             }
         }
@@ -280,7 +285,7 @@ fn masked(group: Group, mask: &ReadMask) -> proto::Group {
         update_time,
         display_name,
         external_id,
-        extensions: _,
+        extensions,
     } = group.into();
     proto::Group {
         id,
@@ -293,7 +298,11 @@ fn masked(group: Group, mask: &ReadMask) -> proto::Group {
             String::new()
         },
         external_id: external_id.filter(|_| mask.wants("external_id")),
-        extensions: Default::default(),
+        extensions: if mask.wants("extensions") {
+            extensions
+        } else {
+            Default::default()
+        },
     }
 }
 
@@ -306,6 +315,7 @@ impl From<Group> for proto::Group {
             updated_us,
             display_name,
             external_id,
+            extensions,
         } = group;
         Self {
             id: id.to_string(),
@@ -314,7 +324,7 @@ impl From<Group> for proto::Group {
             update_time: Some(timestamp(updated_us)),
             display_name: display_name.as_str().to_owned(),
             external_id: external_id.map(|id| id.as_str().to_owned()),
-            extensions: Default::default(),
+            extensions: values_to_wire(&extensions),
         }
     }
 }
@@ -324,6 +334,7 @@ mod tests {
     use prost_types::FieldMask;
 
     use super::*;
+    use crate::domain::extension::Extensions;
 
     #[test]
     fn a_read_mask_keeps_what_it_names_beside_id_and_version() {
@@ -334,6 +345,7 @@ mod tests {
             updated_us: 2,
             display_name: "Sales".parse().unwrap(),
             external_id: Some(ExternalId::parse("external_id", "x".to_owned()).unwrap()),
+            extensions: Extensions::default(),
         };
         let mask = |paths: &[&str]| {
             let paths = paths.iter().map(|path| (*path).to_owned()).collect();

@@ -1,6 +1,7 @@
 //! One file per service: message -> domain -> use case -> message. No query, no rule.
 
 mod convert;
+mod extensions;
 mod filter;
 mod groups;
 mod search;

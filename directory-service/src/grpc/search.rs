@@ -6,12 +6,14 @@ use proto::search_result::Resource;
 use tonic::{Request, Response, Status};
 
 use super::convert::{PageFields, ReadMask, encode, fitting, seal};
-use super::filter::{group_filter, group_order, user_filter, user_order};
+use super::filter::{group_filter, group_order, schemas, user_filter, user_order};
 use super::user_messages::{FIELDS, to_wire};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
+use crate::domain::extension::SchemaSet;
 use crate::domain::filter::{GroupFilter, GroupOrderKey, Order, UserFilter, UserOrderKey};
+use crate::domain::id::TenantId;
 use crate::domain::search::{Found, Search, Selection};
 use crate::page_token::{PageTokens, Question};
 
@@ -25,6 +27,22 @@ impl Searches {
     /// Serves this directory.
     pub const fn new(directory: Directory, page_tokens: PageTokens) -> Self {
         Self { directory, page_tokens }
+    }
+
+    /// The tenant's extension schemas, if a selection names one.
+    async fn schemas(
+        &self,
+        tenant: TenantId,
+        selections: [Option<&proto::Selection>; 2],
+    ) -> Result<SchemaSet, DirectoryError> {
+        for selection in selections.into_iter().flatten() {
+            let order = order(selection.order_by.clone());
+            let schemas = schemas(&self.directory, tenant, selection.filter.as_ref(), order.as_ref()).await?;
+            if !schemas.is_empty() {
+                return Ok(schemas);
+            }
+        }
+        Ok(SchemaSet::default())
     }
 }
 
@@ -56,8 +74,9 @@ impl SearchService for Searches {
         let page = fields.request(&self.page_tokens, &question)?;
         let mask = ReadMask::of(user_read_mask, FIELDS)
             .map_err(|invalid| DirectoryError::from(Invalid::new("user_read_mask", invalid.rule())))?;
-        let users = users.map(of_users).transpose()?;
-        let groups = groups.map(of_groups).transpose()?;
+        let schemas = self.schemas(tenant, [users.as_ref(), groups.as_ref()]).await?;
+        let users = users.map(|users| of_users(users, &schemas)).transpose()?;
+        let groups = groups.map(|groups| of_groups(groups, &schemas)).transpose()?;
         let search = Search::new(users, groups, descending).map_err(DirectoryError::from)?;
         let page = self
             .directory
@@ -73,19 +92,25 @@ impl SearchService for Searches {
     }
 }
 
-fn of_users(wire: proto::Selection) -> Result<Selection<UserFilter, UserOrderKey>, DirectoryError> {
+fn of_users(
+    wire: proto::Selection,
+    schemas: &SchemaSet,
+) -> Result<Selection<UserFilter, UserOrderKey>, DirectoryError> {
     let proto::Selection { filter, order_by } = wire;
     Ok(Selection {
-        filter: filter.map(user_filter).transpose()?,
-        key: key("users.order_by", user_order(order(order_by)))?,
+        filter: filter.map(|filter| user_filter(filter, schemas)).transpose()?,
+        key: key("users.order_by", user_order(order(order_by), schemas))?,
     })
 }
 
-fn of_groups(wire: proto::Selection) -> Result<Selection<GroupFilter, GroupOrderKey>, DirectoryError> {
+fn of_groups(
+    wire: proto::Selection,
+    schemas: &SchemaSet,
+) -> Result<Selection<GroupFilter, GroupOrderKey>, DirectoryError> {
     let proto::Selection { filter, order_by } = wire;
     Ok(Selection {
-        filter: filter.map(group_filter).transpose()?,
-        key: key("groups.order_by", group_order(order(order_by)))?,
+        filter: filter.map(|filter| group_filter(filter, schemas)).transpose()?,
+        key: key("groups.order_by", group_order(order(order_by), schemas))?,
     })
 }
 

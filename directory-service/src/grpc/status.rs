@@ -35,6 +35,17 @@ impl From<DirectoryError> for Status {
             E::GroupNotFound => refusal(Code::NotFound, Reason::GroupNotFound).into(),
             E::UserNameTaken => refusal(Code::AlreadyExists, Reason::UserNameTaken).into(),
             E::GroupTaken => refusal(Code::AlreadyExists, Reason::GroupTaken).into(),
+            E::ExtensionSchemaNotFound => refusal(Code::NotFound, Reason::ExtensionSchemaNotFound).into(),
+            E::ExtensionSchemaInUse { attribute } => {
+                let refusal = refusal(Code::FailedPrecondition, Reason::ExtensionSchemaInUse);
+                match attribute {
+                    Some(attribute) => refusal.metadata("attribute", attribute).into(),
+                    None => refusal.into(),
+                }
+            }
+            E::ExtensionValueTaken { attribute } => refusal(Code::AlreadyExists, Reason::ExtensionValueTaken)
+                .metadata("attribute", attribute)
+                .into(),
             E::VersionMismatch => refusal(Code::Aborted, Reason::VersionMismatch).into(),
             E::SourceConflict {
                 tenant_source,

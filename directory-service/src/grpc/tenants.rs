@@ -6,6 +6,7 @@ use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
 use super::convert::{open, page_size, seal, timestamp};
+use super::extensions::definition;
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
@@ -38,6 +39,17 @@ impl Tenants {
             Err(DirectoryError::TenantNotFound)
         }
     }
+
+    /// The tenant of this slug as it is now, if the caller may read it: an operator any, others their own.
+    async fn readable(&self, caller: &Caller, slug: &str) -> Result<Tenant, DirectoryError> {
+        if caller.operator().is_ok() && !slug.is_empty() {
+            return self.directory.get_tenant(slug).await;
+        }
+        caller.reader()?;
+        let own = caller.tenant().filter(|_| is_own(caller, slug));
+        let own = own.ok_or(DirectoryError::TenantNotFound)?;
+        self.directory.get_tenant(own.slug.as_str()).await
+    }
 }
 
 /// Whether a slug names the caller's own tenant; the empty one does.
@@ -64,15 +76,7 @@ impl TenantService for Tenants {
     async fn get_tenant(&self, request: Request<proto::GetTenantRequest>) -> Result<Response<proto::Tenant>, Status> {
         let caller = Caller::of(&request)?;
         let proto::GetTenantRequest { slug } = request.into_inner();
-        if caller.operator().is_ok() && !slug.is_empty() {
-            return Ok(Response::new(self.directory.get_tenant(&slug).await?.into()));
-        }
-        caller.reader()?;
-        let own = caller
-            .tenant()
-            .filter(|_| is_own(&caller, &slug))
-            .ok_or(DirectoryError::TenantNotFound)?;
-        let tenant = self.directory.get_tenant(own.slug.as_str()).await?;
+        let tenant = self.readable(&caller, &slug).await?;
         Ok(Response::new(tenant.into()))
     }
 
@@ -125,23 +129,38 @@ impl TenantService for Tenants {
 
     async fn register_extension_schema(
         &self,
-        _: Request<proto::RegisterExtensionSchemaRequest>,
+        request: Request<proto::RegisterExtensionSchemaRequest>,
     ) -> Result<Response<proto::ExtensionSchema>, Status> {
-        Err(Status::unimplemented(""))
+        let caller = Caller::of(&request)?;
+        let proto::RegisterExtensionSchemaRequest { slug, schema } = request.into_inner();
+        let actor = self.administrator_of(&caller, &slug).await?;
+        let definition = definition(schema.unwrap_or_default()).map_err(DirectoryError::from)?;
+        let schema = self.directory.register_extension_schema(&actor, &definition).await?;
+        Ok(Response::new(schema.into()))
     }
 
     async fn list_extension_schemas(
         &self,
-        _: Request<proto::ListExtensionSchemasRequest>,
+        request: Request<proto::ListExtensionSchemasRequest>,
     ) -> Result<Response<proto::ListExtensionSchemasResponse>, Status> {
-        Err(Status::unimplemented(""))
+        let caller = Caller::of(&request)?;
+        let proto::ListExtensionSchemasRequest { slug } = request.into_inner();
+        let tenant = self.readable(&caller, &slug).await?;
+        let schemas = self.directory.list_extension_schemas(tenant.id).await?;
+        Ok(Response::new(proto::ListExtensionSchemasResponse {
+            schemas: schemas.into_vec().into_iter().map(Into::into).collect(),
+        }))
     }
 
     async fn delete_extension_schema(
         &self,
-        _: Request<proto::DeleteExtensionSchemaRequest>,
+        request: Request<proto::DeleteExtensionSchemaRequest>,
     ) -> Result<Response<()>, Status> {
-        Err(Status::unimplemented(""))
+        let caller = Caller::of(&request)?;
+        let proto::DeleteExtensionSchemaRequest { slug, id } = request.into_inner();
+        let actor = self.administrator_of(&caller, &slug).await?;
+        self.directory.delete_extension_schema(&actor, &id).await?;
+        Ok(Response::new(()))
     }
 }
 

@@ -9,6 +9,7 @@ use super::convert::{micros, open, page_size, seal, timestamp};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
+use crate::domain::extension::SchemaSet;
 use crate::domain::tenant::{DisplayName, ProvisioningSource};
 use crate::domain::token::{NewToken, Scope, Scopes, Token, TokenId};
 use crate::page_token::{PageTokens, Question};
@@ -85,10 +86,14 @@ impl TokenService for Tokens {
         request: Request<proto::WhoAmIRequest>,
     ) -> Result<Response<proto::WhoAmIResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let schemas = match caller.tenant() {
+            Some(tenant) => self.directory.list_extension_schemas(tenant.id).await?,
+            None => SchemaSet::default(),
+        };
         Ok(Response::new(proto::WhoAmIResponse {
             token: Some(caller.token().clone().into()),
             tenant: caller.tenant().cloned().map(proto::Tenant::from),
-            extension_schemas: Vec::new(),
+            extension_schemas: schemas.into_vec().into_iter().map(Into::into).collect(),
         }))
     }
 }

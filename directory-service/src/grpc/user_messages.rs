@@ -4,6 +4,7 @@ use directory_proto::v1 as proto;
 use proto::block::Reason;
 
 use super::convert::{ReadMask, timestamp};
+use super::extensions::{submitted, values_to_wire};
 use crate::domain::Invalid;
 use crate::domain::attribute::{ListAttribute, SubAttribute, TextAttribute};
 use crate::domain::id::UserId;
@@ -42,6 +43,7 @@ pub(super) const FIELDS: &[&str] = &[
     "x509_certificates",
     "enterprise",
     "groups",
+    "extensions",
 ];
 
 /// A user to be created; output-only fields are ignored.
@@ -56,12 +58,14 @@ pub(super) fn new_user(mut wire: proto::User) -> Result<NewUser, Invalid> {
         profile.set_list(*list, take_list(&mut wire, *list)?);
     }
     let source_active = wire.source_active.unwrap_or(true);
+    let extensions = submitted(std::mem::take(&mut wire.extensions))?;
     Ok(NewUser {
         user_name,
         external_id,
         profile,
         manager: take_manager(&mut wire),
         source_active,
+        extensions,
     })
 }
 
@@ -77,7 +81,12 @@ pub(super) fn user_update(id: UserId, wire: proto::UpdateUserRequest) -> Result<
     paths.sort_unstable();
     paths.dedup();
     let mut changes = Vec::new();
+    let mut extensions = None;
     for path in &paths {
+        if path == "extensions" {
+            extensions = Some(submitted(std::mem::take(&mut user.extensions))?);
+            continue;
+        }
         // `name` names `name.given_name` too: what stands there was taken with it.
         let covered = path
             .split_once('.')
@@ -90,6 +99,7 @@ pub(super) fn user_update(id: UserId, wire: proto::UpdateUserRequest) -> Result<
         id,
         expected: expected_version.map(Version::new),
         changes,
+        extensions,
     })
 }
 
@@ -272,6 +282,7 @@ fn whole(user: User) -> proto::User {
         profile,
         manager,
         blocks,
+        extensions,
         groups,
     } = user;
     let mut wire = proto::User {
@@ -284,6 +295,7 @@ fn whole(user: User) -> proto::User {
         source_active: Some(blocks.source_active()),
         blocked: blocks.any(),
         blocks: blocks_to_wire(&blocks),
+        extensions: values_to_wire(&extensions),
         ..proto::User::default()
     };
     for attribute in TextAttribute::ALL {
@@ -383,7 +395,7 @@ fn clear_unwanted(wire: &mut proto::User, mask: &ReadMask) {
     keep! {
         create_time update_time user_name external_id name display_name nick_name profile_url title user_type
         preferred_language locale timezone source_active blocked blocks emails phone_numbers ims photos addresses
-        entitlements roles x509_certificates enterprise groups
+        entitlements roles x509_certificates enterprise groups extensions
     }
 }
 

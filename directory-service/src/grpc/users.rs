@@ -6,7 +6,7 @@ use opentelemetry::metrics::Counter;
 use tonic::{Request, Response, Status};
 
 use super::convert::{PageFields, ReadMask, bind, fitting, seal};
-use super::filter::{user_filter, user_order};
+use super::filter::{schemas, user_filter, user_order};
 use super::user_messages::{FIELDS, new_user, to_wire, user_update};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
@@ -126,8 +126,9 @@ impl UserService for Users {
         };
         let page = fields.request(&self.page_tokens, &question)?;
         let mask = ReadMask::of(read_mask, FIELDS).map_err(DirectoryError::from)?;
-        let filter = filter.map(user_filter).transpose()?;
-        let order = user_order(order).map_err(DirectoryError::from)?;
+        let schemas = schemas(&self.directory, tenant, filter.as_ref(), order.as_ref()).await?;
+        let filter = filter.map(|filter| user_filter(filter, &schemas)).transpose()?;
+        let order = user_order(order, &schemas).map_err(DirectoryError::from)?;
         let groups = mask.wants("groups");
         let page = self
             .directory

@@ -5,6 +5,7 @@
 //! decided, and never stands above one.
 
 mod columns;
+mod extensions;
 
 use sea_orm::DbBackend;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Func};
@@ -16,6 +17,7 @@ use columns::{Groups, Users};
 pub(super) use columns::{
     blocked, first_group, first_member, group_column, group_operand, main_value, user_column, user_operand,
 };
+pub(super) use extensions::order_operand;
 
 /// What an attribute is in a statement.
 pub(super) enum Operand {

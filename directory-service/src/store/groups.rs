@@ -10,11 +10,13 @@ use uuid::Uuid;
 
 use super::entities::{group, membership, tenant};
 use super::error::StoreError;
+use super::extensions::{EXTENSION_KEYS, extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, group_column};
 use super::ids::{CHUNK, is_one_of};
 use super::paging::{Listing, SortKey};
 use super::users::{Intent, Locked};
 use crate::domain::attribute::GroupAttribute;
+use crate::domain::extension::Checked;
 use crate::domain::filter::{GroupFilter, GroupOrderKey, Order};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::id::{GroupId, TenantId, UserId};
@@ -24,16 +26,21 @@ use crate::domain::text::ExternalId;
 use crate::domain::version::Version;
 
 const SOURCE: &str = "tenant_source";
-/// About how many bytes a group has; a name and an external id are short.
+/// About how many bytes a group has beside its extension values; a name and an external id are short.
 const ROW_BYTES: i32 = 256;
 
-/// Inserts a group.
+/// Inserts a group. Its extension values are those that were `checked`.
 ///
 /// # Errors
 /// [`StoreError::Taken`]: the name with the external id.
 #[instrument(name = "store.groups.insert", skip_all, fields(group.id = %group.id))]
-pub async fn insert(tx: &DatabaseTransaction, tenant: TenantId, group: &Group) -> Result<(), StoreError> {
-    let mut row = columns(group);
+pub async fn insert(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    group: &Group,
+    extensions: Option<&Checked>,
+) -> Result<(), StoreError> {
+    let mut row = columns(group, extensions)?;
     row.tenant_id = Set(tenant.uuid());
     row.id = Set(group.id.uuid());
     row.created_us = Set(group.created_us);
@@ -41,7 +48,7 @@ pub async fn insert(tx: &DatabaseTransaction, tenant: TenantId, group: &Group) -
     Ok(())
 }
 
-/// Writes a group that is locked and was at `seen`.
+/// Writes a group that is locked and was at `seen`; its extension values only if they were `checked`.
 ///
 /// # Errors
 /// [`StoreError::Taken`]: the name with the external id. [`StoreError::Stale`]: the row moved on, which a lock
@@ -51,9 +58,11 @@ pub async fn update(
     tx: &DatabaseTransaction,
     tenant: TenantId,
     group: &Group,
+    extensions: Option<&Checked>,
     seen: Version,
 ) -> Result<(), StoreError> {
-    let mut update: UpdateStatement = group::Entity::update_many().set(columns(group)).into_query();
+    let columns = columns(group, extensions)?;
+    let mut update: UpdateStatement = group::Entity::update_many().set(columns).into_query();
     update
         .cond_where(in_tenant(tenant))
         .and_where(group_column(group::Column::Id).eq(group.id.uuid()));
@@ -154,24 +163,28 @@ pub(super) fn listing(
     }
     let by_id = GroupOrderKey::Attribute(GroupAttribute::Id);
     let key = order.key.filter(|key| *key != by_id);
-    let key = key.and_then(|key| sort_key(key, tenant));
+    let key = key.and_then(|key| sort_key(key, tenant, backend));
     Listing {
         from,
         id: group_column(group::Column::Id),
         key,
         descending: order.descending,
-        bytes: Expr::val(ROW_BYTES),
+        bytes: extension_bytes(group_column(group::Column::Extensions), backend).add(ROW_BYTES),
     }
 }
 
 /// What a key of the order is in a statement.
-pub(super) fn sort_key(key: GroupOrderKey, tenant: TenantId) -> Option<SortKey> {
+pub(super) fn sort_key(key: GroupOrderKey, tenant: TenantId, backend: DbBackend) -> Option<SortKey> {
     match key {
         GroupOrderKey::Attribute(attribute) => SortKey::new(
             filter::group_operand(attribute),
             attribute == GroupAttribute::ExternalId,
         ),
         GroupOrderKey::Members => SortKey::new(Operand::Id(filter::first_member(tenant)), true),
+        GroupOrderKey::Extension(order) => {
+            let keys = group_column(group::Column::ExtensionKeys);
+            SortKey::new(filter::order_operand(keys, &order, backend), true)
+        }
     }
 }
 
@@ -280,7 +293,12 @@ fn in_tenant(tenant: TenantId) -> Condition {
 
 pub(super) fn select(tenant: TenantId) -> SelectStatement {
     Query::select()
-        .columns(group::Column::iter().map(|column| (group::Entity, column)))
+        .columns(
+            group::Column::iter()
+                .filter(|column| !matches!(column, group::Column::ExtensionKeys))
+                .map(|column| (group::Entity, column)),
+        )
+        .expr_as(Expr::cust("NULL"), EXTENSION_KEYS)
         .from(group::Entity)
         .cond_where(in_tenant(tenant))
         .take()
@@ -295,13 +313,15 @@ fn read(row: &QueryResult) -> Result<Group, StoreError> {
         updated_us: model.updated_us,
         display_name: GroupName::from_row(model.display_name, model.display_name_key),
         external_id: model.external_id.map(ExternalId::from_row),
+        extensions: read_values(model.extensions)?,
     })
 }
 
 /// Everything of a group that may change.
-fn columns(group: &Group) -> group::ActiveModel {
+fn columns(group: &Group, extensions: Option<&Checked>) -> Result<group::ActiveModel, StoreError> {
+    let (extensions, extension_keys) = extension_columns(extensions)?;
     let external_id = group.external_id.as_ref().map(|id| id.as_str().to_owned());
-    group::ActiveModel {
+    Ok(group::ActiveModel {
         tenant_id: NotSet,
         id: NotSet,
         version: Set(group.version.get()),
@@ -311,5 +331,7 @@ fn columns(group: &Group) -> group::ActiveModel {
         display_name_key: Set(group.display_name.key().to_owned()),
         external_id_key: Set(external_id.clone().unwrap_or_default()),
         external_id: Set(external_id),
-    }
+        extensions,
+        extension_keys,
+    })
 }

@@ -7,6 +7,7 @@ pub(crate) mod entities;
 pub mod error;
 #[cfg(test)]
 mod explain_tests;
+pub mod extensions;
 pub mod filter;
 pub mod groups;
 mod ids;

@@ -52,14 +52,16 @@ fn listings(backend: DbBackend, tenant: TenantId, search: &Search) -> Listings {
         descending,
     } = search;
     let users = users.as_ref().map(|selection| {
-        let key = selection.key.and_then(|key| users::sort_key(key, tenant, backend));
+        let key = selection.key.clone();
+        let key = key.and_then(|key| users::sort_key(key, tenant, backend));
         (
             users::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
             key,
         )
     });
     let groups = groups.as_ref().map(|selection| {
-        let key = selection.key.and_then(|key| groups::sort_key(key, tenant));
+        let key = selection.key.clone();
+        let key = key.and_then(|key| groups::sort_key(key, tenant, backend));
         (
             groups::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
             key,

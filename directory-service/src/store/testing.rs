@@ -275,6 +275,8 @@ pub(crate) async fn insert_users(db: &TestDb, actor: &Actor, count: usize) -> Ve
         administrator_actor: null(),
         document: Set(serde_json::json!({})),
         search_keys: Set(serde_json::json!({})),
+        extensions: Set(None),
+        extension_keys: Set(None),
     });
     let rows: Vec<_> = rows.collect();
     for rows in rows.chunks(1_000) {

@@ -13,10 +13,12 @@ use uuid::Uuid;
 
 use super::entities::{tenant, user};
 use super::error::StoreError;
+use super::extensions::{EXTENSION_KEYS, extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, user_column};
 use super::ids::is_one_of;
 use super::paging::{Listing, SortKey, document_bytes};
 use crate::domain::attribute::{TextAttribute, UserAttribute};
+use crate::domain::extension::Checked;
 use crate::domain::filter::{Order, UserFilter, UserOrderKey};
 use crate::domain::id::{GroupId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
@@ -73,13 +75,18 @@ pub struct LockedMember {
     pub group_deleted: bool,
 }
 
-/// Inserts a user, and finds out who its manager is.
+/// Inserts a user, and finds out who its manager is. Its extension values are those that were `checked`.
 ///
 /// # Errors
 /// [`StoreError::Taken`]: the user name.
 #[instrument(name = "store.users.insert", skip_all, fields(user.id = %user.id))]
-pub async fn insert(tx: &DatabaseTransaction, tenant: TenantId, user: &mut User) -> Result<(), StoreError> {
-    let mut row = columns(user)?;
+pub async fn insert(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    user: &mut User,
+    extensions: Option<&Checked>,
+) -> Result<(), StoreError> {
+    let mut row = columns(user, extensions)?;
     row.tenant_id = Set(tenant.uuid());
     row.id = Set(user.id.uuid());
     row.created_us = Set(user.created_us);
@@ -93,7 +100,7 @@ pub async fn insert(tx: &DatabaseTransaction, tenant: TenantId, user: &mut User)
     read_manager(user, row.as_ref())
 }
 
-/// Writes a user that is locked and was at `seen`.
+/// Writes a user that is locked and was at `seen`; its extension values only if they were `checked`.
 ///
 /// # Errors
 /// [`StoreError::Taken`]: the user name. [`StoreError::Stale`]: the row moved on, which a lock prevents.
@@ -102,9 +109,11 @@ pub async fn update(
     tx: &DatabaseTransaction,
     tenant: TenantId,
     user: &mut User,
+    extensions: Option<&Checked>,
     seen: Version,
 ) -> Result<(), StoreError> {
-    let mut update: UpdateStatement = user::Entity::update_many().set(columns(user)?).into_query();
+    let columns = columns(user, extensions)?;
+    let mut update: UpdateStatement = user::Entity::update_many().set(columns).into_query();
     update
         .cond_where(in_tenant(tenant))
         .and_where(user_column(user::Column::Id).eq(user.id.uuid()));
@@ -243,7 +252,9 @@ pub(super) fn listing(
         id: user_column(user::Column::Id),
         key,
         descending: order.descending,
-        bytes: document_bytes(user_column(user::Column::Document), backend).add(ROW_BYTES),
+        bytes: document_bytes(user_column(user::Column::Document), backend)
+            .add(extension_bytes(user_column(user::Column::Extensions), backend))
+            .add(ROW_BYTES),
     }
 }
 
@@ -268,6 +279,10 @@ pub(super) fn sort_key(key: UserOrderKey, tenant: TenantId, backend: DbBackend) 
         }
         UserOrderKey::List(list) => SortKey::new(Operand::Text(filter::main_value(list, tenant)), true),
         UserOrderKey::Groups => SortKey::new(Operand::Id(filter::first_group(tenant)), true),
+        UserOrderKey::Extension(order) => {
+            let keys = user_column(user::Column::ExtensionKeys);
+            SortKey::new(filter::order_operand(keys, &order, backend), true)
+        }
     }
 }
 
@@ -387,7 +402,12 @@ pub(super) fn select(tenant: TenantId) -> SelectStatement {
         .add(Expr::col((MANAGER, user::Column::TenantId)).eq(user_column(user::Column::TenantId)))
         .add(Expr::col((MANAGER, user::Column::Id)).eq(user_column(user::Column::ManagerId)));
     Query::select()
-        .columns(user::Column::iter().map(|column| (user::Entity, column)))
+        .columns(
+            user::Column::iter()
+                .filter(|column| !matches!(column, user::Column::ExtensionKeys))
+                .map(|column| (user::Entity, column)),
+        )
+        .expr_as(Expr::cust("NULL"), EXTENSION_KEYS)
         .expr_as(Expr::col((MANAGER, user::Column::Id)), MANAGER_FOUND)
         .expr_as(Expr::cust(MANAGER_NAME_SQL), MANAGER_NAME)
         .from(user::Entity)
@@ -419,6 +439,7 @@ fn read(row: &QueryResult) -> Result<User, StoreError> {
         profile,
         manager,
         blocks,
+        extensions: read_values(model.extensions)?,
         groups: Vec::new(),
     })
 }
@@ -443,7 +464,8 @@ fn blocks(model: &user::Model) -> Blocks {
 }
 
 /// Everything of a user that may change.
-fn columns(user: &User) -> Result<user::ActiveModel, StoreError> {
+fn columns(user: &User, extensions: Option<&Checked>) -> Result<user::ActiveModel, StoreError> {
+    let (extensions, extension_keys) = extension_columns(extensions)?;
     let since = |cause: Option<&Cause>| Set(cause.map(|cause| cause.since_us));
     let actor = |cause: Option<&Cause>| Set(cause.map(|cause| cause.actor.clone()));
     let Blocks {
@@ -475,6 +497,8 @@ fn columns(user: &User) -> Result<user::ActiveModel, StoreError> {
         administrator_actor: actor(administrator.as_ref()),
         document: Set(document),
         search_keys: Set(search_keys(&user.profile)),
+        extensions,
+        extension_keys,
     })
 }
 

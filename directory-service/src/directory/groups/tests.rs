@@ -1,6 +1,7 @@
 use crate::clock::ManualClock;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::actor::Actor;
+use crate::domain::extension::Submitted;
 use crate::domain::group::{Group, GroupUpdate, NewGroup};
 use crate::domain::id::{GroupId, UserId};
 use crate::domain::membership::{MembersChange, MembershipCheck};
@@ -13,6 +14,7 @@ use crate::store::testing::{T0, TestDb, on_every_database, text, user_named};
 fn named(name: &str, external_id: Option<&str>, members: Vec<UserId>) -> NewGroup {
     let external_id = external_id.map(|id| ExternalId::from_row(id.to_owned()));
     NewGroup {
+        extensions: Submitted::default(),
         display_name: name.parse().unwrap(),
         external_id,
         members: MembersChange::adding(members),
@@ -336,6 +338,7 @@ async fn naming_a_member_lifts_group_deleted_and_nothing_else(db: TestDb) {
     assert_eq!(again.version.get(), 2);
 
     let touch = UserUpdate {
+        extensions: None,
         id: ids[2],
         expected: None,
         changes: vec![UserChange::ExternalId(None)],
@@ -387,6 +390,7 @@ async fn memberships_are_listed_and_checked_from_both_sides(db: TestDb) {
     let directory = db.directory(&ManualClock::at(T0));
     let ids = users(&directory, &actor, 2).await;
     let disable = UserUpdate {
+        extensions: None,
         id: ids[1],
         expected: None,
         changes: vec![UserChange::SourceActive(false)],

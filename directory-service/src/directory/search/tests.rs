@@ -13,6 +13,7 @@ use crate::clock::ManualClock;
 use crate::directory::Directory;
 use crate::domain::actor::Actor;
 use crate::domain::attribute::{Attribute, GroupAttribute, ListAttribute, TextAttribute, UserAttribute};
+use crate::domain::extension::Submitted;
 use crate::domain::filter::{Comparison, GroupFilter, GroupOrderKey, Literal, Operator, UserFilter, UserOrderKey};
 use crate::domain::group::{Group, GroupUpdate, NewGroup};
 use crate::domain::membership::MembersChange;
@@ -64,6 +65,7 @@ impl World {
             display_name: name.parse().unwrap(),
             external_id: external_id.map(|id| ExternalId::from_row(id.to_owned())),
             members: MembersChange::default(),
+            extensions: Submitted::default(),
         };
         self.directory.create_group(&self.actor, &new).await.unwrap()
     }
@@ -137,7 +139,7 @@ fn rank_of(key: Option<String>, id: Uuid) -> Rank {
     (key.is_none(), key.unwrap_or_default(), id)
 }
 
-fn rank_user(key: Option<UserOrderKey>, user: &User) -> Rank {
+fn rank_user(key: Option<&UserOrderKey>, user: &User) -> Rank {
     let value = match key {
         None => None,
         Some(UserOrderKey::Attribute(UserAttribute::UserName)) => Some(user.user_name.key().to_owned()),
@@ -148,9 +150,9 @@ fn rank_user(key: Option<UserOrderKey>, user: &User) -> Rank {
     rank_of(value, user.id.uuid())
 }
 
-fn rank_group(key: Option<GroupOrderKey>, group: &Group) -> Rank {
+fn rank_group(key: Option<&GroupOrderKey>, group: &Group) -> Rank {
     let value = match key {
-        None | Some(GroupOrderKey::Members) => None,
+        None | Some(GroupOrderKey::Members | GroupOrderKey::Extension(_)) => None,
         Some(GroupOrderKey::Attribute(GroupAttribute::ExternalId)) => {
             group.external_id.as_ref().map(|id| id.as_str().to_owned())
         }
@@ -178,8 +180,8 @@ async fn users_and_groups_stand_in_one_order(db: TestDb) {
         (user_key("source_active"), None),
         (Some(UserOrderKey::Groups), Some(GroupOrderKey::Members)),
     ] {
-        let mut expected: Vec<Rank> = users.iter().map(|user| rank_user(users_by, user)).collect();
-        expected.extend(groups.iter().map(|group| rank_group(groups_by, group)));
+        let mut expected: Vec<Rank> = users.iter().map(|user| rank_user(users_by.as_ref(), user)).collect();
+        expected.extend(groups.iter().map(|group| rank_group(groups_by.as_ref(), group)));
         if users_by == user_key("source_active") {
             expected[..users.len()]
                 .iter_mut()
@@ -190,7 +192,7 @@ async fn users_and_groups_stand_in_one_order(db: TestDb) {
         }
         expected.sort();
         for descending in [false, true] {
-            let search = search(users_by, groups_by, descending);
+            let search = search(users_by.clone(), groups_by.clone(), descending);
             let mut expected: Vec<Uuid> = expected.iter().map(|(_, _, id)| *id).collect();
             if descending {
                 expected.reverse();
@@ -307,7 +309,8 @@ async fn a_search_among_writers_meets_every_untouched_resource_once(db: TestDb) 
             (user_key("title"), group_key("external_id")),
             (user_key("user_name"), group_key("display_name")),
             (user_key("update_time"), None),
-        ][round % 4];
+        ][round % 4]
+            .clone();
         let search = search(users_by, groups_by, random.random());
         let mut page = world
             .page(&search, &PageRequest::first(random.random_range(1..9)))
@@ -365,6 +368,7 @@ async fn disturb(world: &World, random: &mut StdRng, others: &mut Ids) {
                     UserChange::UserName(name.parse().unwrap()),
                     UserChange::Text(TextAttribute::Title, title),
                 ],
+                extensions: None,
             };
             directory.update_user(actor, &update).await.unwrap();
         }

@@ -4,6 +4,7 @@ use crate::clock::ManualClock;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::actor::Actor;
 use crate::domain::attribute::{ListAttribute, TextAttribute};
+use crate::domain::extension::Submitted;
 use crate::domain::filter::Order;
 use crate::domain::group::NewGroup;
 use crate::domain::id::UserId;
@@ -16,6 +17,7 @@ use crate::store::testing::{T0, TestDb, email, insert_users, on_every_database, 
 
 fn update(user: &User, changes: Vec<UserChange>) -> UserUpdate {
     UserUpdate {
+        extensions: None,
         id: user.id,
         expected: None,
         changes,
@@ -34,6 +36,7 @@ async fn group_of(
 ) -> crate::domain::group::Group {
     let members = MembersChange::adding(members);
     let new = NewGroup {
+        extensions: Submitted::default(),
         display_name: name.parse().unwrap(),
         external_id: None,
         members,
@@ -220,6 +223,7 @@ async fn an_expected_version_that_does_not_match_is_refused(db: TestDb) {
     let directory = db.directory(&ManualClock::at(T0));
     let created = directory.create_user(&actor, &user_named("ada")).await.unwrap();
     let at = |version| UserUpdate {
+        extensions: None,
         id: created.id,
         expected: Some(Version::new(version)),
         changes: vec![title("Dr")],

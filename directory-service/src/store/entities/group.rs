@@ -17,6 +17,10 @@ pub struct Model {
     pub display_name_key: String,
     pub external_id: Option<String>,
     pub external_id_key: String,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub extensions: Option<Json>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub extension_keys: Option<Json>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -2,10 +2,12 @@
 #![allow(missing_docs)]
 
 pub(crate) mod change;
+pub(crate) mod extension_schema;
 pub(crate) mod group;
 pub(crate) mod membership;
 pub(crate) mod tenant;
 pub(crate) mod token;
 pub(crate) mod tombstone;
+pub(crate) mod unique_value;
 pub(crate) mod user;
 pub(crate) mod user_value;

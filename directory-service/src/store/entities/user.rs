@@ -31,6 +31,10 @@ pub struct Model {
     pub document: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub search_keys: Json,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub extensions: Option<Json>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub extension_keys: Option<Json>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

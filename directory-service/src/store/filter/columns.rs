@@ -6,7 +6,7 @@ use sea_orm::DbBackend;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement};
 use uuid::Uuid;
 
-use super::{Columns, Operand, compile, present};
+use super::{Columns, Operand, compile, extensions, present};
 use crate::domain::attribute::{
     BlockAttribute, ElementAttribute, GroupAttribute, ListAttribute, MemberAttribute, SubAttribute, TextAttribute,
     UserAttribute, UserGroupAttribute,
@@ -64,6 +64,12 @@ impl Columns<UserAttribute, UserElement> for Users {
                 unjoined(related, self.joins && selective, self.backend)
             }
             UserElement::Blocks(filter) => self.blocks(filter, negated),
+            UserElement::Extension(question) => extensions::condition(
+                user_column(user::Column::ExtensionKeys),
+                question,
+                negated,
+                self.backend,
+            ),
         }
     }
 
@@ -350,7 +356,13 @@ impl Columns<GroupAttribute, GroupElement> for Groups {
     }
 
     fn element(&self, element: &GroupElement, negated: bool) -> Condition {
-        let GroupElement::Members(filter) = element;
+        let filter = match element {
+            GroupElement::Members(filter) => filter,
+            GroupElement::Extension(question) => {
+                let keys = group_column(group::Column::ExtensionKeys);
+                return extensions::condition(keys, question, negated, self.backend);
+            }
+        };
         let select = Query::select()
             .from(membership::Entity)
             .and_where(member(membership::Column::TenantId).eq(self.tenant.uuid()))

@@ -9,6 +9,7 @@ use crate::domain::attribute::{
     Attribute, BlockAttribute, ElementAttribute, GroupAttribute, Kind, ListAttribute, SubAttribute, TextAttribute,
     UserAttribute, UserGroupAttribute,
 };
+use crate::domain::extension::Submitted;
 use crate::domain::filter::{
     Comparison, Filter, GroupElement, GroupFilter, GroupOrderKey, Literal, Operator, Order, UserElement, UserFilter,
     UserOrderKey,
@@ -452,6 +453,7 @@ async fn groups_members_and_blocks_can_be_asked_for(db: TestDb) {
     inactive.source_active = false;
     let bob = directory.create_user(&actor, &inactive).await.unwrap();
     let group = |name: &str, members: Vec<UserId>| NewGroup {
+        extensions: Submitted::default(),
         display_name: name.parse().unwrap(),
         external_id: None,
         members: MembersChange::adding(members),
@@ -588,6 +590,7 @@ async fn pages_in_any_order_hold_everything_once(db: TestDb) {
         let user = directory.create_user(&actor, &new).await.unwrap();
         if index % 7 == 0 {
             let new = NewGroup {
+                extensions: Submitted::default(),
                 display_name: format!("group-{index}").parse().unwrap(),
                 external_id: None,
                 members: MembersChange::adding(vec![user.id]),
@@ -616,13 +619,16 @@ async fn pages_in_any_order_hold_everything_once(db: TestDb) {
     for key in keys {
         let mut orders = Vec::new();
         for descending in [false, true] {
-            let order = Order { key, descending };
+            let order = Order {
+                key: key.clone(),
+                descending,
+            };
             let whole = PageRequest {
                 total: true,
                 ..PageRequest::first(1_000)
             };
             let whole = directory
-                .list_users(actor.tenant, None, order, &whole, false)
+                .list_users(actor.tenant, None, order.clone(), &whole, false)
                 .await
                 .unwrap();
             assert_eq!((whole.items.len(), whole.total, &whole.next), (23, Some(23), &None));
@@ -635,7 +641,7 @@ async fn pages_in_any_order_hold_everything_once(db: TestDb) {
                 }
                 .after(after);
                 let page = directory
-                    .list_users(actor.tenant, None, order, &request, false)
+                    .list_users(actor.tenant, None, order.clone(), &request, false)
                     .await
                     .unwrap();
                 assert_eq!(page.total, Some(23));
@@ -712,7 +718,7 @@ async fn pages_stay_true_while_others_write(db: TestDb) {
         descending: false,
     };
     let page = directory
-        .list_users(actor.tenant, None, order, &PageRequest::first(2), false)
+        .list_users(actor.tenant, None, order.clone(), &PageRequest::first(2), false)
         .await
         .unwrap();
 
@@ -737,6 +743,7 @@ async fn groups_are_paged_in_any_order(db: TestDb) {
     let user = directory.create_user(&actor, &user_named("ada")).await.unwrap();
     for index in 0..9 {
         let new = NewGroup {
+            extensions: Submitted::default(),
             display_name: format!("group-{}", index % 2).parse().unwrap(),
             external_id: (index > 1).then(|| ExternalId::from_row(format!("{index}"))),
             members: MembersChange::adding(if index % 2 == 0 { vec![user.id] } else { Vec::new() }),
@@ -753,12 +760,15 @@ async fn groups_are_paged_in_any_order(db: TestDb) {
 
     for key in keys.into_iter().chain([Some(GroupOrderKey::Members)]) {
         for descending in [false, true] {
-            let order = Order { key, descending };
+            let order = Order {
+                key: key.clone(),
+                descending,
+            };
             let (mut paged, mut after) = (Vec::new(), None);
             loop {
                 let request = PageRequest::first(2).after(after);
                 let page = directory
-                    .list_groups(actor.tenant, None, order, &request)
+                    .list_groups(actor.tenant, None, order.clone(), &request)
                     .await
                     .unwrap();
                 paged.extend(page.items.iter().map(|group| group.id));
@@ -792,6 +802,7 @@ async fn a_filter_never_reaches_another_tenant(db: TestDb) {
         new.profile.set_list(ListAttribute::Emails, vec![email("ada@x.io")]);
         let user = directory.create_user(actor, &new).await.unwrap();
         let group = NewGroup {
+            extensions: Submitted::default(),
             display_name: "Sales".parse().unwrap(),
             external_id: None,
             members: MembersChange::adding(vec![user.id]),
@@ -800,6 +811,7 @@ async fn a_filter_never_reaches_another_tenant(db: TestDb) {
     }
     let [(ours, _), (theirs, their_group)] = <[_; 2]>::try_from(created).unwrap();
     let update = UserUpdate {
+        extensions: None,
         id: ours.id,
         expected: None,
         changes: vec![UserChange::Manager(Some(theirs.id))],

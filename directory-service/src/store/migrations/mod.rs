@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 mod m0001_directory;
+mod m0002_extensions;
 
 /// Runs the migrations.
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +11,9 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_directory::Migration)]
+        vec![
+            Box::new(m0001_directory::Migration),
+            Box::new(m0002_extensions::Migration),
+        ]
     }
 }

@@ -89,21 +89,24 @@ async fn the_way_back_shows_the_pages_of_the_way_there(db: TestDb) {
 
     for key in keys.into_iter().chain([mail, Some(UserOrderKey::Groups)]) {
         for descending in [false, true] {
-            let order = Order { key, descending };
-            let mut page = world.page(order, 4, None).await;
+            let order = Order {
+                key: key.clone(),
+                descending,
+            };
+            let mut page = world.page(order.clone(), 4, None).await;
             assert_eq!(page.previous, None, "the first page has none before it");
             let mut there = vec![ids(&page)];
             while let Some(next) = page.next.take() {
-                page = world.page(order, 4, Some(next)).await;
+                page = world.page(order.clone(), 4, Some(next)).await;
                 there.push(ids(&page));
             }
             assert_eq!(there.concat().len(), all.len());
 
             let mut back = vec![ids(&page)];
             while let Some(previous) = page.previous.take() {
-                page = world.page(order, 4, Some(previous)).await;
+                page = world.page(order.clone(), 4, Some(previous)).await;
                 back.push(ids(&page));
-                let next = world.page(order, 4, page.next.clone()).await;
+                let next = world.page(order.clone(), 4, page.next.clone()).await;
                 assert_eq!(ids(&next), back[back.len() - 2], "and forward again");
             }
 
@@ -116,36 +119,36 @@ async fn the_way_back_shows_the_pages_of_the_way_there(db: TestDb) {
 async fn a_page_before_holds_what_there_is(db: TestDb) {
     let (world, all) = World::new(&db, 7).await;
     let order = Order::default();
-    let first = world.page(order, 3, None).await;
-    let second = world.page(order, 3, first.next).await;
+    let first = world.page(order.clone(), 3, None).await;
+    let second = world.page(order.clone(), 3, first.next).await;
 
-    let before = world.page(order, 5, second.previous).await;
+    let before = world.page(order.clone(), 5, second.previous).await;
 
     assert_eq!(ids(&before), all[..3], "three stand there, not five");
     assert_eq!(before.previous, None);
-    let after = world.page(order, 5, before.next).await;
+    let after = world.page(order.clone(), 5, before.next).await;
     assert_eq!(ids(&after), all[3..], "and nothing is left out between the two");
 }
 
 async fn an_empty_page_knows_the_way_back(db: TestDb) {
     let (world, all) = World::new(&db, 4).await;
     let order = Order::default();
-    let first = world.page(order, 2, None).await;
+    let first = world.page(order.clone(), 2, None).await;
     for id in &all[2..] {
         world.directory.delete_user(&world.actor, *id, None).await.unwrap();
     }
 
-    let empty = world.page(order, 2, first.next).await;
+    let empty = world.page(order.clone(), 2, first.next).await;
 
     assert_eq!((ids(&empty), &empty.next), (Vec::new(), &None));
-    let back = world.page(order, 2, empty.previous).await;
+    let back = world.page(order.clone(), 2, empty.previous).await;
     assert_eq!(ids(&back), all[..2]);
     assert_eq!(back.previous, None);
     for id in &all[..2] {
         world.directory.delete_user(&world.actor, *id, None).await.unwrap();
     }
     let late = world.create(&various(9)).await;
-    let nothing = world.page(order, 2, back.next).await;
+    let nothing = world.page(order.clone(), 2, back.next).await;
     assert_eq!(ids(&nothing), [late], "who came later stands there");
 }
 
@@ -182,6 +185,7 @@ async fn disturb(world: &World, random: &mut StdRng, others: &mut Vec<UserId>, c
         _ => {
             let title = ["", "0", "A", "b", "zz"][random.random_range(0..5)];
             let update = UserUpdate {
+                extensions: None,
                 id: others[random.random_range(0..others.len())],
                 expected: None,
                 changes: vec![
@@ -212,15 +216,18 @@ async fn a_walk_among_writers_meets_every_untouched_user_once(db: TestDb) {
 
     for round in 0..40 {
         let keys = [None, by("title"), by("user_name"), by("update_time")];
-        let key = keys[round % keys.len()];
+        let key = keys[round % keys.len()].clone();
         let descending = random.random();
-        let order = Order { key, descending };
+        let order = Order {
+            key: key.clone(),
+            descending,
+        };
         let mut met = BTreeMap::new();
-        let mut page = world.page(order, random.random_range(1..7), None).await;
+        let mut page = world.page(order.clone(), random.random_range(1..7), None).await;
         ids(&page).into_iter().for_each(|id| *met.entry(id).or_default() += 1);
         while let Some(next) = page.next.take() {
             disturb(&world, &mut random, &mut others, &mut count).await;
-            page = world.page(order, random.random_range(1..7), Some(next)).await;
+            page = world.page(order.clone(), random.random_range(1..7), Some(next)).await;
             ids(&page).into_iter().for_each(|id| *met.entry(id).or_default() += 1);
         }
         once(&met, &format!("round {round} forward"));
@@ -229,7 +236,9 @@ async fn a_walk_among_writers_meets_every_untouched_user_once(db: TestDb) {
         ids(&page).into_iter().for_each(|id| *met.entry(id).or_default() += 1);
         while let Some(previous) = page.previous.take() {
             disturb(&world, &mut random, &mut others, &mut count).await;
-            page = world.page(order, random.random_range(1..7), Some(previous)).await;
+            page = world
+                .page(order.clone(), random.random_range(1..7), Some(previous))
+                .await;
             ids(&page).into_iter().for_each(|id| *met.entry(id).or_default() += 1);
         }
         once(&met, &format!("round {round} backward"));
