@@ -73,7 +73,8 @@ pub struct Attribute {
     pub multi_valued: bool,
     /// Whether a resource must have it.
     pub required: bool,
-    /// Whether the schema says that text compares with case. What filters do is [`Attribute::compares_exactly`].
+    /// Whether the schema says that text compares with case. What filters do, and what `/Schemas` shows, is
+    /// [`Attribute::compares_exactly`].
     pub case_exact: bool,
     /// When it may be written.
     pub mutability: Mutability,

@@ -91,7 +91,7 @@ fn attribute_to_json(attribute: &Attribute) -> Value {
         ("uniqueness".to_owned(), uniqueness_name(attribute.uniqueness).into()),
     ]);
     if matches!(attribute.kind, Kind::String | Kind::Reference | Kind::Binary) {
-        members.insert("caseExact".to_owned(), attribute.case_exact.into());
+        members.insert("caseExact".to_owned(), attribute.compares_exactly().into());
     }
     if !attribute.canonical_values.is_empty() {
         members.insert("canonicalValues".to_owned(), attribute.canonical_values.clone().into());
@@ -167,7 +167,8 @@ mod tests {
         })
     }
 
-    /// `(multiValued, required, caseExact, mutability, returned, uniqueness)` as RFC 7643 §8.7 lists them.
+    /// `(multiValued, required, caseExact, mutability, returned, uniqueness)` as RFC 7643 §8.7 lists them, but that
+    /// references and binaries are case exact, as §2.3.6, §2.3.7 and erratum 6001 say.
     fn characteristics(attribute: &Value) -> (bool, bool, Option<bool>, &str, &str, &str) {
         (
             attribute["multiValued"].as_bool().unwrap(),
@@ -219,7 +220,7 @@ mod tests {
                 &user,
                 &["profileUrl"],
                 "reference",
-                (false, false, Some(false), "readWrite", "default", "none"),
+                (false, false, Some(true), "readWrite", "default", "none"),
             ),
             (
                 &user,
@@ -243,13 +244,13 @@ mod tests {
                 &user,
                 &["groups", "$ref"],
                 "reference",
-                (false, false, Some(false), "readOnly", "default", "none"),
+                (false, false, Some(true), "readOnly", "default", "none"),
             ),
             (
                 &user,
                 &["x509Certificates", "value"],
                 "binary",
-                (false, false, Some(false), "readWrite", "default", "none"),
+                (false, false, Some(true), "readWrite", "default", "none"),
             ),
             (
                 &group,
