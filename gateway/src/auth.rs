@@ -89,6 +89,9 @@ fn caller(answer: WhoAmIResponse) -> Option<Caller> {
     })
 }
 
+/// No token of ours is longer. What is could not even be shown to the directory: gRPC bounds its headers.
+const MAX_TOKEN_BYTES: usize = 1_024;
+
 /// The bearer token of a request; `None` if it has no Authorization header at all.
 ///
 /// # Errors
@@ -105,8 +108,8 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<SecretString>, ScimErr
         .and_then(|text| text.split_once(' '))
         .ok_or_else(unauthorized)?;
     let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic())
-    {
+    let is_token = (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !scheme.eq_ignore_ascii_case("bearer") || !is_token {
         return Err(unauthorized());
     }
     Ok(Some(token.to_owned().into()))
@@ -182,5 +185,7 @@ mod tests {
         ] {
             assert_eq!(read(wrong).unwrap_err().status, 401, "{wrong:?}");
         }
+        let long: &'static str = format!("Bearer {}", "x".repeat(MAX_TOKEN_BYTES + 1)).leak();
+        assert_eq!(read(&[long]).unwrap_err().status, 401);
     }
 }

@@ -7,11 +7,16 @@ use tonic::metadata::{MetadataKey, MetadataMap};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+/// What tracers must pass on of a caller's `tracestate` (W3C Trace Context §3.3.1.5). A longer one is dropped: it would be
+/// sent on with every call, and fail it beyond the bound that gRPC has for headers.
+const MAX_FIELD_BYTES: usize = 512;
+
 struct FromHeaders<'a>(&'a http::HeaderMap);
 
 impl Extractor for FromHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
+        let value = self.0.get(key).and_then(|value| value.to_str().ok());
+        value.filter(|text| text.len() <= MAX_FIELD_BYTES)
     }
 
     fn keys(&self) -> Vec<&str> {
