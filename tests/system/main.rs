@@ -9,6 +9,7 @@ mod architecture;
 mod crash;
 mod entra;
 mod filters;
+mod hostile;
 mod patch;
 mod races;
 mod statements;
