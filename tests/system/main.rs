@@ -17,3 +17,4 @@ mod statements;
 mod tenant_isolation;
 mod tracing;
 mod up;
+mod wire;

@@ -2,6 +2,8 @@
 
 mod connection;
 mod router;
+#[cfg(test)]
+mod tests;
 mod unparsed;
 
 use std::io;

@@ -28,8 +28,14 @@ use crate::{manners, metrics, routes};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The routes with all their layers; the first one here is the outermost.
+/// Every endpoint, with all the layers.
 pub(crate) fn router(gateway: Gateway, limits: Limits) -> Router {
+    let endpoints = Router::new().nest(BASE_PATH, routes::router());
+    layered(endpoints, gateway, limits)
+}
+
+/// The endpoints with all their layers; the first one here is the outermost.
+pub(super) fn layered(endpoints: Router<Gateway>, gateway: Gateway, limits: Limits) -> Router {
     let layers = tower::ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
         .layer(middleware::from_fn(observe))
@@ -41,8 +47,7 @@ pub(crate) fn router(gateway: Gateway, limits: Limits) -> Router {
         .layer(middleware::from_fn(manners::whole_server))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(limits, in_time));
-    let routes = Router::new()
-        .nest(BASE_PATH, routes::router())
+    let routes = endpoints
         .fallback(async || no_such_path())
         .method_not_allowed_fallback(manners::other_method)
         .layer(layers)
@@ -241,11 +246,11 @@ mod tests {
 
     #[tokio::test]
     async fn spellings_of_one_path_are_one_endpoint() {
-        for path in ["/Users/", "//Users", "/%55sers", "/Users?count=1"] {
+        for path in ["", "/", "/Users/", "//Users", "/%55sers", "/Users?count=1"] {
             let (response, _) = ask(get(path), "").await;
             assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
         }
-        for path in ["", "/", "/users", "/Users/../Groups", "/Users/1/2", "/Users%2F1"] {
+        for path in ["/users", "/Users/../Groups", "/Users/1/2", "/Users%2F1"] {
             let (_, body) = ask(get(path), "").await;
             assert_eq!(body["status"], json!("404"), "{path}");
         }

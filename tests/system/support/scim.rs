@@ -216,8 +216,13 @@ async fn send_bare(method: &Method, url: &str, headers: &HeaderMap, body: Option
     }
     let body = body.unwrap_or_default();
     request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+    send_bytes(host, request.as_bytes()).await
+}
+
+/// Sends these bytes on a connection of their own, and reads until the server hangs up.
+pub async fn send_bytes(host: &str, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(host).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request).await.unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
 
@@ -234,7 +239,8 @@ async fn send_bare(method: &Method, url: &str, headers: &HeaderMap, body: Option
     }
     let chunked = headers.get("transfer-encoding").is_some_and(|value| value == "chunked");
     let body = if chunked { unchunked(body) } else { body.to_owned() };
-    Answer::new(format!("{method} {path}"), status, headers, body)
+    let line: Vec<u8> = request.iter().copied().take_while(|byte| *byte != b'\r').collect();
+    Answer::new(String::from_utf8_lossy(&line).into_owned(), status, headers, body)
 }
 
 fn unchunked(mut rest: &str) -> String {

@@ -1,0 +1,270 @@
+//! What callers can do to a connection, on real sockets and with short limits. Nothing here waits for a time to pass: each
+//! test waits until the gateway answers or hangs up.
+
+use std::time::Duration;
+
+use directory_proto::service::Runtime;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::*;
+use crate::extract::{BodyTime, ScimJson};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// A gateway whose directory is not there; it stops when this is dropped.
+struct Running {
+    address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl Running {
+    async fn start(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = Config {
+            limits,
+            shutdown_grace: Duration::ZERO,
+            ..Config::new("http://127.0.0.1:9")
+        };
+        let runtime = Runtime::new(CancellationToken::new(), Default::default());
+        let stop = runtime.stop.clone().drop_guard();
+        tokio::spawn(async move { run(config, listener, &runtime).await });
+        Self { address, _stop: stop }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends this, and reads until the gateway hangs up.
+    async fn ask(&self, request: impl AsRef<[u8]>) -> (String, Value) {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_ref()).await.unwrap();
+        answer(&mut stream).await
+    }
+}
+
+/// The head and the body of the last answer of a connection.
+async fn answer(stream: &mut TcpStream) -> (String, Value) {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    (head.to_owned(), serde_json::from_str(body).unwrap_or_default())
+}
+
+/// Reads one answer of a connection that stays open, up to the end of its head.
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+fn short_head() -> Limits {
+    Limits {
+        head: SHORT,
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_says_nothing_or_half_a_head_is_cut_off() {
+    let gateway = Running::start(short_head()).await;
+
+    for started in [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "GET /scim/v2/Schemas HTTP/1.1\r\n",
+        "GET /scim/v2/Schemas HTTP/1.1\r\nhost: h\r\nx: ",
+    ] {
+        let (head, _) = gateway.ask(started).await;
+        assert_eq!(head, "", "{started}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_after_an_answer_is_closed() {
+    let gateway = Running::start(short_head()).await;
+    let mut stream = gateway.connect().await;
+
+    stream
+        .write_all(b"HEAD /scim/v2/Schemas HTTP/1.1\r\nhost: h\r\n\r\n")
+        .await
+        .unwrap();
+
+    assert!(head(&mut stream).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_caller_who_does_not_read_is_cut_off() {
+    let limits = Limits {
+        unread: SHORT,
+        ..Limits::default()
+    };
+    let gateway = Running::start(limits).await;
+    let mut stream = gateway.connect().await;
+
+    let requests = "GET /scim/v2/Schemas HTTP/1.1\r\nhost: h\r\n\r\n".repeat(1_000);
+    while stream.write_all(requests.as_bytes()).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn an_answer_arrives_although_its_caller_is_still_sending() {
+    let gateway = Running::start(Limits::default()).await;
+    let mut stream = gateway.connect().await;
+    let head = "POST /scim/v2/Users HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let chunk = [b"100000\r\n", &vec![b'x'; 0x10_0000][..], b"\r\n"].concat();
+    for _ in 0..32 {
+        stream.write_all(&chunk).await.unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+
+    let (head, body) = answer(&mut stream).await;
+
+    assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+    assert_eq!(body["status"], "401");
+}
+
+#[tokio::test]
+async fn a_caller_who_never_hangs_up_is_cut_off_after_the_last_answer() {
+    let limits = Limits {
+        linger: SHORT,
+        connections: 1,
+        ..Limits::default()
+    };
+    let gateway = Running::start(limits).await;
+    let mut first = gateway.connect().await;
+    let refused = "GET \" HTTP/1.1\r\n\r\n";
+    first.write_all(refused.as_bytes()).await.unwrap();
+
+    // There is one place, so this is answered when the first has lost it.
+    let (head, _) = gateway.ask(refused).await;
+
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    drop(first);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_for_its_place() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let gateway = Running::start(limits).await;
+    let request = "GET /scim/v2/Nothing HTTP/1.1\r\nhost: h\r\n\r\n";
+    let mut first = gateway.connect().await;
+    first.write_all(request.as_bytes()).await.unwrap();
+    assert!(head(&mut first).await.starts_with("HTTP/1.1 404 "));
+
+    let mut second = gateway.connect().await;
+    second.write_all(request.as_bytes()).await.unwrap();
+    let waits = tokio::time::timeout(SHORT, second.read_u8()).await;
+    assert!(waits.is_err(), "the second connection has no place yet");
+    drop(first);
+
+    assert_eq!(second.read_u8().await.unwrap(), b'H');
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_refused_with_the_body_of_any_error() {
+    let gateway = Running::start(Limits::default()).await;
+    let long = format!(
+        "GET /scim/v2/Users?filter={} HTTP/1.1\r\nhost: h\r\n\r\n",
+        "a".repeat(70_000)
+    );
+    let many = format!("GET / HTTP/1.1\r\nhost: h\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let large = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "y".repeat(600_000));
+    for (request, status) in [
+        (
+            "GET /scim/v2/Users?filter=userName+eq+\"a\" HTTP/1.1\r\nhost: h\r\n\r\n",
+            "400",
+        ),
+        (
+            "GET /scim/v2/Users?filter=userName eq 1 HTTP/1.1\r\nhost: h\r\n\r\n",
+            "400",
+        ),
+        ("GET /scim/v2/Users HTTP/1.1\r\nhost h\r\n\r\n", "400"),
+        ("GET /scim/v2/Users HTTP/1.1\r\nhost: h\r\nx\0: y\r\n\r\n", "400"),
+        ("GET /scim/v2/Users HTTP/7.0\r\nhost: h\r\n\r\n", "400"),
+        ("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: x\r\n\r\n", "400"),
+        (
+            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            "400",
+        ),
+        ("G@T / HTTP/1.1\r\nhost: h\r\n\r\n", "400"),
+        ("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n\r\n", "400"),
+        (&long, "414"),
+        (&many, "431"),
+        (&large, "431"),
+    ] {
+        let (head, body) = gateway.ask(request).await;
+
+        let start = &request[..request.len().min(80)];
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{start}: {head}");
+        assert!(
+            head.contains("\r\ncontent-type: application/scim+json\r\n"),
+            "{start}: {head}"
+        );
+        assert!(head.contains("\r\nx-request-id: "), "{start}: {head}");
+        assert!(head.contains("\r\nconnection: close\r\n"), "{start}: {head}");
+        assert_eq!(body["schemas"][0], crate::scim::error::ERROR_SCHEMA);
+        assert_eq!(body["status"], status, "{start}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_may_be_as_long_as_a_filter_needs() {
+    let gateway = Running::start(Limits::default()).await;
+    let request = format!(
+        "GET /scim/v2/Users?filter={} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
+        "%22".repeat(21_000)
+    );
+
+    let (head, _) = gateway.ask(request).await;
+
+    assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408_and_the_end() {
+    let limits = Limits {
+        body: BodyTime {
+            silence: SHORT,
+            whole: SHORT,
+        },
+        ..Limits::default()
+    };
+    let nowhere = Gateway {
+        directory: DirectoryClient::new("http://127.0.0.1:9").unwrap(),
+        callers: Callers::new(),
+        public_base: None,
+        trusts_forwarded: false,
+    };
+    let probe = axum::Router::new().route("/probe", axum::routing::post(async |_: ScimJson| "read"));
+    let probe = router::layered(probe, nowhere, limits);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (accepted, _) = listener.accept().await.unwrap();
+    let served = http_server(limits)
+        .serve_connection(
+            TokioIo::new(Guarded::new(accepted, limits)),
+            TowerToHyperService::new(probe),
+        )
+        .into_owned();
+    tokio::spawn(async move { served.await.is_ok() });
+    let head = "POST /probe HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+
+    let (head, body) = answer(&mut stream).await;
+
+    assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+    assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+    assert_eq!(body["status"], "408");
+}
