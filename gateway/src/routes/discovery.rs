@@ -60,7 +60,13 @@ pub async fn resource_types(visitor: Visitor, base: BaseUrl, query: ScimQuery) -
 }
 
 /// `GET /ResourceTypes/{id}`.
-pub async fn resource_type(visitor: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
+pub async fn resource_type(
+    visitor: Visitor,
+    base: BaseUrl,
+    Path(id): Path<String>,
+    query: ScimQuery,
+) -> Result<Response, ScimError> {
+    check_no_filter(&query)?;
     let kind = ResourceKind::ALL.into_iter().find(|kind| kind.name() == id);
     let kind = kind.ok_or_else(|| ScimError::not_found("There is no resource type of this name."))?;
     let resource_type = visitor.resource_types.get(kind);
@@ -80,7 +86,13 @@ pub async fn schemas(visitor: Visitor, base: BaseUrl, query: ScimQuery) -> Resul
 }
 
 /// `GET /Schemas/{id}`.
-pub async fn schema(visitor: Visitor, base: BaseUrl, Path(id): Path<String>) -> Result<Response, ScimError> {
+pub async fn schema(
+    visitor: Visitor,
+    base: BaseUrl,
+    Path(id): Path<String>,
+    query: ScimQuery,
+) -> Result<Response, ScimError> {
+    check_no_filter(&query)?;
     let schema = schema::find_schema(&visitor.resource_types, &id);
     let schema = schema.ok_or_else(|| ScimError::not_found("There is no schema of this URN."))?;
     Ok(response::scim(StatusCode::OK, &schema::to_json(schema, base.as_str())))
