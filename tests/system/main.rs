@@ -9,6 +9,7 @@ mod architecture;
 mod conformance;
 mod crash;
 mod entra;
+mod extensions;
 mod filters;
 mod hostile;
 mod lists;
