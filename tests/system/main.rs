@@ -6,6 +6,7 @@
 mod support;
 
 mod architecture;
+mod bulk;
 mod conformance;
 mod crash;
 mod entra;

@@ -14,11 +14,15 @@ use http::request::Parts;
 use uuid::Uuid;
 
 pub use self::accept::MediaType;
-pub use self::body::{BodyTime, ScimJson};
+pub use self::body::{BodyError, BodyTime, ScimJson};
 pub use self::host::{Forwarded, Host};
 pub use self::preconditions::{IfMatch, IfNoneMatch};
 pub use self::query::ScimQuery;
 use crate::scim::error::ScimError;
+
+/// When the server gives up on an answer that has not begun.
+#[derive(Clone, Copy)]
+pub struct AnswerBy(pub tokio::time::Instant);
 
 /// The id that this request has in logs, traces and change records.
 #[derive(Clone)]

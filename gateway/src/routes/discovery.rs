@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::extract::ScimQuery;
 use crate::response;
+use crate::scim::bulk::{MAX_OPERATIONS, MAX_PAYLOAD_BYTES};
 use crate::scim::error::ScimError;
 use crate::scim::list::{DEFAULT_COUNT, ListHead, MAX_COUNT};
 use crate::scim::schema::{self, ResourceKind};
@@ -22,7 +23,7 @@ pub async fn service_provider_config(_: Visitor, base: BaseUrl, query: ScimQuery
     let config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {"supported": true, "maxOperations": MAX_OPERATIONS, "maxPayloadSize": MAX_PAYLOAD_BYTES},
         "filter": {"supported": true, "maxResults": MAX_COUNT},
         "changePassword": {"supported": false},
         "sort": {"supported": true},

@@ -1,6 +1,7 @@
 //! The use cases of RFC 7644, one file per kind of resource. A handler reads like its own summary: who asks, what for,
 //! do it, answer.
 
+mod bulk;
 mod discovery;
 mod groups;
 mod list;
@@ -27,11 +28,24 @@ use crate::upstream::{Gateway, TenantDirectory};
 
 /// Everything below the SCIM root.
 pub fn router() -> Router<Gateway> {
-    Router::new()
+    resources()
         .route("/", get(search::list))
         .route("/.search", post(search::search))
-        .route("/Users", get(users::list).post(users::create))
         .route("/Users/.search", post(users::search))
+        .route("/Groups/.search", post(groups::search))
+        .route("/Bulk", post(bulk::bulk))
+        .route("/Me", axum::routing::any(discovery::me))
+        .route("/ServiceProviderConfig", get(discovery::service_provider_config))
+        .route("/ResourceTypes", get(discovery::resource_types))
+        .route("/ResourceTypes/{id}", get(discovery::resource_type))
+        .route("/Schemas", get(discovery::schemas))
+        .route("/Schemas/{id}", get(discovery::schema))
+}
+
+/// The endpoints of resources, also for the operations of a bulk request.
+fn resources() -> Router<Gateway> {
+    Router::new()
+        .route("/Users", get(users::list).post(users::create))
         .route(
             "/Users/{id}",
             get(users::show)
@@ -40,7 +54,6 @@ pub fn router() -> Router<Gateway> {
                 .delete(users::delete),
         )
         .route("/Groups", get(groups::list).post(groups::create))
-        .route("/Groups/.search", post(groups::search))
         .route(
             "/Groups/{id}",
             get(groups::show)
@@ -48,12 +61,6 @@ pub fn router() -> Router<Gateway> {
                 .patch(groups::patch)
                 .delete(groups::delete),
         )
-        .route("/Me", axum::routing::any(discovery::me))
-        .route("/ServiceProviderConfig", get(discovery::service_provider_config))
-        .route("/ResourceTypes", get(discovery::resource_types))
-        .route("/ResourceTypes/{id}", get(discovery::resource_type))
-        .route("/Schemas", get(discovery::schemas))
-        .route("/Schemas/{id}", get(discovery::schema))
 }
 
 /// What `active` means to the caller.

@@ -1,4 +1,4 @@
-//! SCIM 2.0 (RFC 7643, RFC 7644) as a library: schemas, resources, filters, PATCH, projection, and error bodies.
+//! SCIM 2.0 (RFC 7643, RFC 7644) as a library: schemas, resources, filters, PATCH, bulk, projection, and error bodies.
 //!
 //! Pure: no HTTP framework, no gRPC, no directory. What comes from outside is parsed once into types that need no
 //! second look ([`filter::Filter`], [`patch::PatchRequest`], [`resource::Resource`]); one schema table
@@ -6,6 +6,7 @@
 //! `patch/entra.rs`.
 
 pub mod attribute_path;
+pub mod bulk;
 pub mod error;
 pub mod filter;
 mod fold;

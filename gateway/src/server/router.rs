@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::config::Limits;
 use crate::error::{no_such_path, try_again};
-use crate::extract::RequestId;
+use crate::extract::{AnswerBy, RequestId};
 use crate::scim::error::ScimError;
 use crate::translate::link::BASE_PATH;
 use crate::upstream::Gateway;
@@ -103,8 +103,10 @@ fn request_id(request: &Request) -> String {
 }
 
 async fn in_time(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
+    let answer_by = tokio::time::Instant::now() + limits.answer;
     request.extensions_mut().insert(limits.body);
-    match tokio::time::timeout(limits.answer, next.run(request)).await {
+    request.extensions_mut().insert(AnswerBy(answer_by));
+    match tokio::time::timeout_at(answer_by, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             tracing::warn!("a request took longer than it may");
@@ -387,8 +389,8 @@ mod tests {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(config["meta"]["location"], "http://h/scim/v2/ServiceProviderConfig");
         assert_eq!(
-            (&config["patch"]["supported"], &config["bulk"]["supported"]),
-            (&json!(true), &json!(false))
+            (&config["patch"]["supported"], &config["bulk"]["maxPayloadSize"]),
+            (&json!(true), &json!(4 * 1024 * 1024))
         );
 
         let (_, types) = ask(get("/ResourceTypes?count=1"), "").await;
