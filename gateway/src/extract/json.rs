@@ -10,16 +10,22 @@ use crate::scim::error::ScimError;
 
 /// What an error of ours begins with; `serde_json` tells its own errors from others by their text alone.
 const TWICE: &str = "the same member twice";
+/// What another begins with, for the same reason.
+const TOO_MANY: &str = "too many values";
+/// How many values a body may hold. A value of one byte of text is many bytes of memory; a group with 100,000 members, all
+/// their sub-attributes included, is about 500,000 values.
+const MAX_VALUES: usize = 1_000_000;
 /// A byte order mark, which RFC 8259 §8.1 allows a reader to skip.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads one JSON value. Its depth (128 levels, `serde_json`'s own limit) cannot hurt us.
 ///
 /// # Errors
-/// 400 `invalidSyntax` with the place, but never with what stands there.
+/// 400 `invalidSyntax` with the place, but never with what stands there; 413 for more than a million values.
 pub fn parse(text: &[u8]) -> Result<Value, ScimError> {
     let mut reader = serde_json::Deserializer::from_slice(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
-    let value = Unambiguous.deserialize(&mut reader);
+    let mut left = MAX_VALUES;
+    let value = Unambiguous { left: &mut left }.deserialize(&mut reader);
     value
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| broken(&error))
@@ -27,6 +33,12 @@ pub fn parse(text: &[u8]) -> Result<Value, ScimError> {
 
 fn broken(error: &serde_json::Error) -> ScimError {
     let (line, column, text) = (error.line(), error.column(), error.to_string());
+    if text.starts_with(TOO_MANY) {
+        return ScimError::new(
+            413,
+            "The body holds more than 1,000,000 JSON values; send less at once.",
+        );
+    }
     let rule = if text.starts_with("recursion limit") {
         "is nested deeper than the 128 levels that are read"
     } else if text.starts_with(TWICE) {
@@ -37,18 +49,22 @@ fn broken(error: &serde_json::Error) -> ScimError {
     ScimError::invalid_syntax(format!("The body {rule} at line {line}, column {column}."))
 }
 
-/// Makes the value that `serde_json` would make, unless a member stands twice.
-struct Unambiguous;
+/// Makes the value that `serde_json` would make, unless a member stands twice or there are too many values.
+struct Unambiguous<'a> {
+    /// How many values more there may be.
+    left: &'a mut usize,
+}
 
-impl<'de> DeserializeSeed<'de> for Unambiguous {
+impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        *self.left = self.left.checked_sub(1).ok_or_else(|| D::Error::custom(TOO_MANY))?;
         reader.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Unambiguous {
+impl<'de> Visitor<'de> for Unambiguous<'_> {
     type Value = Value;
 
     fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +101,7 @@ impl<'de> Visitor<'de> for Unambiguous {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(element) = elements.next_element_seed(Self)? {
+        while let Some(element) = elements.next_element_seed(Unambiguous { left: self.left })? {
             array.push(element);
         }
         Ok(Value::Array(array))
@@ -94,7 +110,10 @@ impl<'de> Visitor<'de> for Unambiguous {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if object.insert(name, members.next_value_seed(Self)?).is_some() {
+            if object
+                .insert(name, members.next_value_seed(Unambiguous { left: self.left })?)
+                .is_some()
+            {
                 return Err(A::Error::custom(TWICE));
             }
         }
@@ -184,6 +203,19 @@ mod tests {
         assert!(refused(nested(128).as_bytes()).contains("128 levels"));
         assert!(refused("[".repeat(1_000_000).as_bytes()).contains("128 levels"));
         assert!(refused("{\"a\":".repeat(1_000_000).as_bytes()).contains("128 levels"));
+    }
+
+    #[test]
+    fn a_million_values_are_read_and_not_one_more() {
+        let of = |zeros: usize| format!("{{\"a\":[{}]}}", vec!["0"; zeros].join(","));
+
+        assert!(parse(of(MAX_VALUES - 2).as_bytes()).is_ok());
+        let error = parse(of(MAX_VALUES - 1).as_bytes()).unwrap_err();
+        assert_eq!((error.status, error.scim_type), (413, None));
+        assert_eq!(
+            error.detail,
+            "The body holds more than 1,000,000 JSON values; send less at once."
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::budget::Budget;
 use super::operation::{Change, Elements, Missing, Operation};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
@@ -14,7 +15,13 @@ use crate::scim::schema::{Kind, Mutability};
 use crate::scim::value::{is_hollow, is_primary};
 
 /// Applies one operation and says which attributes it was about; none if its condition does not hold.
-pub(super) fn apply(operation: Operation, resource: &mut Resource) -> Result<Vec<AttributePath>, ScimError> {
+pub(super) fn apply(
+    operation: Operation,
+    resource: &mut Resource,
+    budget: &mut Budget,
+) -> Result<Vec<AttributePath>, ScimError> {
+    let whole = operation.path.without_sub_attribute();
+    budget.spend(&operation, resource.get(&whole))?;
     let Operation {
         path,
         elements,
@@ -26,7 +33,6 @@ pub(super) fn apply(operation: Operation, resource: &mut Resource) -> Result<Vec
     }
     check_writable(&path)?;
     let named = named_by(&path, &change);
-    let whole = path.without_sub_attribute();
     let before = resource.take(&whole);
     let protected = before.as_ref().filter(|_| has_immutable(&path.attribute)).cloned();
     let after = if path.attribute.multi_valued {
@@ -58,9 +64,14 @@ fn changed_list(
     Ok((!list.is_empty()).then_some(Value::Array(list)))
 }
 
+/// Whether only the server writes this.
+pub(super) fn is_read_only(path: &AttributePath) -> bool {
+    path.attribute.mutability == Mutability::ReadOnly || path.target().mutability == Mutability::ReadOnly
+}
+
 /// Refuses what only the server writes.
 pub(super) fn check_writable(path: &AttributePath) -> Result<(), ScimError> {
-    if path.attribute.mutability == Mutability::ReadOnly || path.target().mutability == Mutability::ReadOnly {
+    if is_read_only(path) {
         return Err(ScimError::mutability(format!("{path} is read-only; leave it out.")));
     }
     Ok(())

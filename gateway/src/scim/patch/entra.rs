@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::apply::check_writable;
+use super::apply::{check_writable, is_read_only};
 use super::operation::{Action, Change, Elements, Missing, Operation, SentOperation};
-use super::{Mode, cannot_be_removed};
+use super::{MAX_OPERATIONS, Mode, cannot_be_removed, too_many_operations};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{CompareOp, Filter, Literal, PatchPath, PatchTarget, parse_patch_path};
 use crate::scim::schema::{Attribute, Kind, Mutability, ResourceType, Schema};
 use crate::scim::value::{Reading, parse_time, read, read_element, required};
+
+/// How much text of the roles of one operation is read as JSON.
+const ROLE_TEXT_BYTES: usize = 64 * 1024;
 
 /// Turns one operation as sent into operations of the strict engine: several for one without a path, none for one that
 /// has no effect.
@@ -28,6 +31,7 @@ pub(super) fn normalise(
         resource_type,
         mode,
         action: sent.action,
+        is_key: false,
     };
     match &sent.path {
         None => normaliser.without_path(sent.value.clone()),
@@ -40,13 +44,16 @@ struct Normaliser<'a> {
     resource_type: &'a Arc<ResourceType>,
     mode: Mode,
     action: Action,
+    /// Whether the path is a key of an operation without one.
+    is_key: bool,
 }
 
 impl Normaliser<'_> {
     /// With its compliance flag Entra folds single-valued attributes into one operation without a path, whose keys are
     /// paths themselves, dotted or with a URN (fixtures 031 and 034).
     ///
-    /// `schemas`, `id` and `meta` are ignored: some connectors repeat them (fixture 106).
+    /// What is read-only among the keys is ignored, as in a POST or PUT: connectors repeat what they read (fixture 106), and
+    /// the disable of a leaver beside it counts.
     fn without_path(self, value: Option<Value>) -> Result<Vec<Operation>, ScimError> {
         if self.action == Action::Remove {
             return Err(ScimError::no_target("A remove operation needs a path; send one."));
@@ -57,10 +64,10 @@ impl Normaliser<'_> {
             ));
         };
         let mut operations = Vec::new();
+        let key = Self { is_key: true, ..self };
         for (name, value) in members {
-            if !is_repeated_by_connectors(self.resource_type, &name) {
-                operations.extend(self.at(&name, Some(value))?);
-            }
+            operations.extend(key.at(&name, Some(value))?);
+            check_count(&operations)?;
         }
         Ok(operations)
     }
@@ -102,6 +109,7 @@ impl Normaliser<'_> {
         for (name, value) in members {
             if !name.eq_ignore_ascii_case("schemas") {
                 operations.extend(self.at(&qualified(&name), Some(value))?);
+                check_count(&operations)?;
             }
         }
         Ok(operations)
@@ -111,6 +119,9 @@ impl Normaliser<'_> {
         let PatchPath { path, filter } = target;
         if path.is_core("schemas") && self.action != Action::Remove {
             return Ok(None); // They follow from the attributes, whatever a client adds (RFC 7644 §3.5.2).
+        }
+        if self.is_key && is_read_only(&path) {
+            return Ok(None);
         }
         check_writable(&path)?;
         let value = value.map(|value| roles_from_json_text(&path, value));
@@ -264,9 +275,12 @@ impl Normaliser<'_> {
     }
 }
 
-fn is_repeated_by_connectors(resource_type: &ResourceType, name: &str) -> bool {
-    AttributePath::resolve(resource_type, name)
-        .is_ok_and(|path| ["schemas", "id", "meta"].iter().any(|name| path.is_core(name)))
+/// Before there are more, so that a body of few bytes does not become many operations.
+fn check_count(operations: &[Operation]) -> Result<(), ScimError> {
+    if operations.len() > MAX_OPERATIONS {
+        return Err(too_many_operations());
+    }
+    Ok(())
 }
 
 /// A tenant may map attributes of a schema that this server does not have (fixture 017): the rest of the PATCH counts.
@@ -313,9 +327,10 @@ fn only_element(value: Value) -> Value {
 
 /// Entra's app role assignments: `Add` on `roles` with the role as JSON text, alone or as the `value` of an element,
 /// `{"value": "{\"id\":\"1\",\"value\":\"25\",\"displayName\":\"Editor\"}"}` (fixture 064). Its displayName is our
-/// `display`; text that is no JSON is the role's `value`.
+/// `display`; text that is no JSON is the role's `value`. Long text is not read: it would unfold to more values than a body
+/// may hold.
 fn roles_from_json_text(path: &AttributePath, value: Value) -> Value {
-    if !path.is_core("roles") || path.sub_attribute.is_some() {
+    if !path.is_core("roles") || path.sub_attribute.is_some() || text_bytes(&value) > ROLE_TEXT_BYTES {
         return value;
     }
     match value {
@@ -328,6 +343,16 @@ fn roles_from_json_text(path: &AttributePath, value: Value) -> Value {
         Value::Array(roles) => roles.into_iter().map(|role| roles_from_json_text(path, role)).collect(),
         Value::Object(element) => Value::Object(role_from_value_text(element)),
         other => other,
+    }
+}
+
+/// All text among the roles of one operation, as far as it may be JSON.
+fn text_bytes(roles: &Value) -> usize {
+    match roles {
+        Value::String(text) => text.len(),
+        Value::Array(roles) => roles.iter().map(text_bytes).sum(),
+        Value::Object(role) => role.get("value").and_then(Value::as_str).map_or(0, str::len),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 

@@ -32,7 +32,7 @@ impl ExtensionsPatch {
     /// Applies all operations to a group whose extensions are those that are stored.
     ///
     /// # Errors
-    /// 400 with `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says.
+    /// 400 with `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says; 413 for more work than a PATCH may be.
     pub fn apply(&self, group: Resource) -> Result<Resource, ScimError> {
         let mut patch = Patching::new(group);
         self.0.iter().try_for_each(|operation| patch.apply(operation.clone()))?;

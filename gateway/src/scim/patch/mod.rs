@@ -2,6 +2,7 @@
 //! resource, `group.rs` compiles them for a group whose members nobody wants to read.
 
 mod apply;
+mod budget;
 mod entra;
 mod group;
 mod operation;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::budget::Budget;
 use self::group::GroupCompiler;
 use self::operation::{Operation, SentOperation};
 use super::attribute_path::AttributePath;
@@ -26,7 +28,8 @@ pub use self::group::{ExtensionsPatch, GroupPatch, MembersPatch};
 
 /// The schema of a PATCH body.
 pub const PATCH_OP_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
-/// How many operations a PATCH may have.
+/// How many operations a PATCH may have, as they are sent and as they are carried out: each attribute that an operation
+/// without a path or on a whole extension names is one.
 pub const MAX_OPERATIONS: usize = 1_000;
 
 /// What happens when a value filter selects nothing that could be set.
@@ -80,10 +83,7 @@ impl PatchRequest {
             ));
         };
         if operations.len() > MAX_OPERATIONS {
-            return Err(ScimError::new(
-                413,
-                format!("A PATCH may have {MAX_OPERATIONS} operations at most; send several."),
-            ));
+            return Err(too_many_operations());
         }
         let numbered = (1..).zip(&operations);
         let operations = numbered.map(|(number, operation)| SentOperation::parse(number, operation));
@@ -95,15 +95,12 @@ impl PatchRequest {
     /// Applies all operations in order, or none: on an error the resource is given up, and the stored one is as it was.
     ///
     /// # Errors
-    /// 400 with `invalidPath`, `invalidFilter`, `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says.
+    /// 400 with `invalidPath`, `invalidFilter`, `invalidValue`, `noTarget`, or `mutability`, as RFC 7644 §3.5.2 says; 413 for
+    /// more than [`MAX_OPERATIONS`] operations, or more work than a PATCH may be.
     pub fn apply(&self, resource: Resource, mode: Mode) -> Result<Patched, ScimError> {
         let resource_type = resource.resource_type.clone();
         let mut patch = Patching::new(resource);
-        for sent in &self.operations {
-            for operation in entra::normalise(&resource_type, mode, sent)? {
-                patch.apply(operation)?;
-            }
-        }
+        self.each_operation(&resource_type, mode, |operation| patch.apply(operation))?;
         patch.finish()
     }
 
@@ -113,12 +110,26 @@ impl PatchRequest {
     /// As [`PatchRequest::apply`]; 400 `invalidFilter` for a filter on `members` that does not say whose ids.
     pub fn compile_group(&self, groups: &Arc<ResourceType>, mode: Mode) -> Result<GroupPatch, ScimError> {
         let mut compiler = GroupCompiler::default();
-        for sent in &self.operations {
-            for operation in entra::normalise(groups, mode, sent)? {
-                compiler.take(operation)?;
-            }
-        }
+        self.each_operation(groups, mode, |operation| compiler.take(operation))?;
         Ok(compiler.finish())
+    }
+
+    fn each_operation(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        mode: Mode,
+        mut take: impl FnMut(Operation) -> Result<(), ScimError>,
+    ) -> Result<(), ScimError> {
+        let mut count = 0;
+        for sent in &self.operations {
+            let operations = entra::normalise(resource_type, mode, sent)?;
+            count += operations.len();
+            if count > MAX_OPERATIONS {
+                return Err(too_many_operations());
+            }
+            operations.into_iter().try_for_each(&mut take)?;
+        }
+        Ok(())
     }
 }
 
@@ -129,6 +140,7 @@ struct Patching {
     seen: HashSet<AttributePath>,
     /// What the extensions require and had before.
     required: HashSet<AttributePath>,
+    budget: Budget,
 }
 
 impl Patching {
@@ -138,11 +150,12 @@ impl Patching {
             resource,
             named: Vec::new(),
             seen: HashSet::new(),
+            budget: Budget::new(),
         }
     }
 
     fn apply(&mut self, operation: Operation) -> Result<(), ScimError> {
-        for path in apply::apply(operation, &mut self.resource)? {
+        for path in apply::apply(operation, &mut self.resource, &mut self.budget)? {
             if self.seen.insert(path.clone()) {
                 self.named.push(path);
             }
@@ -170,6 +183,16 @@ impl Patching {
 /// RFC 7644 §3.5.2.2: what is required and was removed.
 fn cannot_be_removed(path: &AttributePath) -> ScimError {
     ScimError::mutability(format!("{path} is required and cannot be removed; replace it instead."))
+}
+
+fn too_many_operations() -> ScimError {
+    ScimError::new(
+        413,
+        format!(
+            "A PATCH may have {MAX_OPERATIONS} operations at most, and each attribute that one without a path names is \
+             one; send several."
+        ),
+    )
 }
 
 fn check_schemas(schemas: &Value) -> Result<(), ScimError> {

@@ -219,4 +219,9 @@ fn roles_arrive_as_json_text() {
         json!([{"op": "Add", "path": "roles", "value": "User"}]),
         json!({"roles": [{"value": "User"}]}),
     );
+    let long = format!("{{\"value\":\"25\",\"x\":[{}0]}}", "0,".repeat(40_000));
+    turns_ada_into(
+        json!([{"op": "Add", "path": "roles", "value": [{"value": long}]}]),
+        json!({"roles": [{"value": long}]}),
+    );
 }

@@ -233,15 +233,34 @@ fn what_the_server_writes_cannot_be_written() {
         json!([{"op": "remove", "path": "schemas"}]),
         json!([{"op": "add", "path": "groups", "value": [{"value": "2"}]}]),
         json!([{"op": "remove", "path": "groups[value eq \"2\"]"}]),
-        json!([{"op": "add", "value": {"groups": []}}]),
         json!([{"op": "add", "path": "blocked", "value": true}]),
-        json!([{"op": "add", "value": {STATUS: {"blocked": true}}}]),
+        json!([{"op": "add", "path": STATUS, "value": {"blocked": true}}]),
+        json!([{"op": "remove", "path": "manager.displayName"}]),
         json!([{"op": "remove", "path": STATUS}]),
     ] {
         refused(operations, ScimType::Mutability);
     }
     turns_ada_into(json!([{"op": "add", "path": "schemas", "value": [ENT]}]), json!({}));
     turns_ada_into(json!([{"op": "add", "path": "password", "value": "secret"}]), json!({}));
+}
+
+#[test]
+fn what_the_server_writes_is_ignored_among_the_keys_of_an_operation_without_a_path() {
+    for key in [
+        json!({"groups": []}),
+        json!({"groups": [{"value": "2"}], "id": "9", "meta.version": "2"}),
+        json!({"groups[value eq \"2\"].display": "x"}),
+        json!({"blocked": true, (format!("{STATUS}:blockReasons")): ["x"]}),
+        json!({STATUS: {"blocked": true}}),
+        json!({STATUS: null}),
+        json!({"manager.displayName": "Boss", ENT: {"manager.displayName": "Boss"}}),
+    ] {
+        let mut value = json!({"active": false});
+        value.as_object_mut().unwrap().extend(key.as_object().unwrap().clone());
+        for op in ["add", "replace"] {
+            turns_ada_into(json!([{"op": op, "value": value}]), json!({"active": false}));
+        }
+    }
 }
 
 #[test]
@@ -368,6 +387,53 @@ fn bodies_that_are_no_patch_are_refused() {
     let many = |count: usize| PatchRequest::parse(json!({"operations": vec![operation.clone(); count]}));
     assert!(many(1_000).is_ok());
     assert_eq!(many(1_001).unwrap_err().status, 413);
+}
+
+#[test]
+fn each_key_of_an_operation_without_a_path_counts_as_an_operation() {
+    let keys = |count: usize| -> Value {
+        let key = |at: usize| (format!("emails[type eq \"{at}\"].value"), json!("x"));
+        Value::Object((0..count).map(key).collect())
+    };
+    let status = |operations: Value| {
+        let patched = request(operations).apply(user(json!({"userName": "ada"})), Mode::Tolerant);
+        patched.map_or_else(|error| error.status, |_| 200)
+    };
+
+    assert_eq!(status(json!([{"op": "add", "value": keys(1_000)}])), 200);
+    assert_eq!(status(json!([{"op": "add", "value": keys(1_001)}])), 413);
+    assert_eq!(
+        status(json!([{"op": "add", "value": keys(1_000)}, {"op": "add", "path": "title", "value": "x"}])),
+        413
+    );
+    let two_keys = json!({"op": "add", "value": {"displayName": "x", "externalId": "x"}});
+    let compiled = |count: usize| request(json!(vec![two_keys.clone(); count])).compile_group(groups(), Mode::Tolerant);
+    assert!(compiled(500).is_ok());
+    assert_eq!(compiled(501).unwrap_err().status, 413);
+}
+
+/// Without the bound, each of these would keep a thread busy for minutes or fill the memory.
+#[test]
+fn a_patch_that_compares_or_copies_too_much_is_refused() {
+    let emails = |count: usize| -> Vec<Value> { (0..count).map(|at| json!({"value": format!("{at}@x")})).collect() };
+    let others = |count: usize| -> Vec<Value> { (0..count).map(|at| json!({"value": format!("{at}@y")})).collect() };
+    let add = |values: Vec<Value>| json!({"op": "add", "path": "emails", "value": values});
+    let patched = |operations: Value| request(operations).apply(user(json!({"userName": "ada"})), Mode::Tolerant);
+    let long = "x".repeat(1024 * 1024);
+
+    let fits = patched(
+        json!([add(emails(500)), {"op": "remove", "path": "emails", "value": others(500)},
+                              {"op": "remove", "path": "emails", "value": emails(499)}]),
+    );
+    assert_eq!(fits.unwrap().resource.attributes["emails"], json!([{"value": "499@x"}]));
+    for operations in [
+        json!([add(emails(4_000)), {"op": "remove", "path": "emails", "value": others(4_000)}]),
+        json!([add(emails(2_000)), {"op": "replace", "path": "emails.display", "value": long}]),
+    ] {
+        let error = patched(operations).unwrap_err();
+        assert_eq!((error.status, error.scim_type), (413, None));
+        assert_eq!(error.detail, "The PATCH compares too many values; send less at once.");
+    }
 }
 
 proptest::proptest! {
