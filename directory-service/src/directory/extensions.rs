@@ -9,7 +9,7 @@ use crate::domain::Invalid;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, ChangeKind, Resource};
 use crate::domain::extension::{
-    Checked, ExtensionSchema, MAX_SCHEMAS, ResourceType, SchemaDefinition, SchemaSet, SchemaUrn, Submitted,
+    Checked, ExtensionSchema, Extensions, MAX_SCHEMAS, ResourceType, SchemaDefinition, SchemaSet, SchemaUrn, Submitted,
 };
 use crate::domain::id::TenantId;
 use crate::domain::tenant::Tenant;
@@ -167,19 +167,20 @@ async fn replace(
     Ok(())
 }
 
-/// Checks what a write says, against schemas that stay as they are until it is committed. A write that names no schema costs
+/// Checks what a write says about a resource that had `before`, against schemas that stay as they are until it is committed. A write that names no schema costs
 /// no statement.
 pub(super) async fn check(
     tx: &WriteTransaction,
     tenant: TenantId,
     resource: ResourceType,
     submitted: &Submitted,
+    before: &Extensions,
 ) -> Result<Checked, DirectoryError> {
     if submitted.is_empty() {
         return Ok(Checked::default());
     }
     let schemas = store::extensions::hold(tx, tenant, submitted.urns()).await?;
-    Ok(schemas.check(resource, submitted)?)
+    Ok(schemas.check(resource, submitted, before)?)
 }
 
 /// Claims the values that no other resource may have, in place of those that the resource had.

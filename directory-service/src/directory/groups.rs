@@ -49,7 +49,14 @@ impl Directory {
         self.db
             .write(|tx| async move {
                 allow_in_tenant(&tx, actor).await?;
-                let checked = extensions::check(&tx, actor.tenant, ResourceType::Group, &new.extensions).await?;
+                let checked = extensions::check(
+                    &tx,
+                    actor.tenant,
+                    ResourceType::Group,
+                    &new.extensions,
+                    &Extensions::default(),
+                )
+                .await?;
                 let group = Group {
                     extensions: checked.values.clone(),
                     ..group.clone()
@@ -117,7 +124,8 @@ impl Directory {
                 let mut group = before.clone();
                 let checked = match &update.extensions {
                     Some(submitted) => {
-                        Some(extensions::check(&tx, actor.tenant, ResourceType::Group, submitted).await?)
+                        let had = &before.extensions;
+                        Some(extensions::check(&tx, actor.tenant, ResourceType::Group, submitted, had).await?)
                     }
                     None => None,
                 };

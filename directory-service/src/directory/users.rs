@@ -9,7 +9,7 @@ use super::{Directory, DirectoryError, extensions};
 use crate::domain::Invalid;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, ChangeKind, Resource};
-use crate::domain::extension::ResourceType;
+use crate::domain::extension::{Extensions, ResourceType};
 use crate::domain::filter::{Order, UserFilter, UserOrderKey};
 use crate::domain::id::{TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
@@ -37,7 +37,14 @@ impl Directory {
         self.db
             .write(|tx| async move {
                 allow_in_tenant(&tx, actor).await?;
-                let checked = extensions::check(&tx, actor.tenant, ResourceType::User, &new.extensions).await?;
+                let checked = extensions::check(
+                    &tx,
+                    actor.tenant,
+                    ResourceType::User,
+                    &new.extensions,
+                    &Extensions::default(),
+                )
+                .await?;
                 let mut user = new.create(id, cause);
                 user.extensions = checked.values.clone();
                 store::users::insert(&tx, actor.tenant, &mut user, Some(&checked))
@@ -133,7 +140,10 @@ impl Directory {
                 let mut user = before.clone();
                 user.apply(&update.changes, cause);
                 let checked = match &update.extensions {
-                    Some(submitted) => Some(extensions::check(&tx, actor.tenant, ResourceType::User, submitted).await?),
+                    Some(submitted) => {
+                        let had = &before.extensions;
+                        Some(extensions::check(&tx, actor.tenant, ResourceType::User, submitted, had).await?)
+                    }
                     None => None,
                 };
                 if let Some(checked) = &checked {

@@ -1,6 +1,7 @@
 //! Numbers of extension attributes.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,13 @@ pub struct Number(f64);
 
 /// Without NaN every number equals itself.
 impl Eq for Number {}
+
+/// There is one zero, so numbers that are equal have the same bits.
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
 
 impl Number {
     /// This number, if it is finite.

@@ -54,6 +54,8 @@ pub async fn hold<'a>(
     tenant: TenantId,
     urns: impl Iterator<Item = &'a str>,
 ) -> Result<SchemaSet, StoreError> {
+    // No URN has a U+0000, with which PostgreSQL could not compare one.
+    let urns = urns.filter(|urn| !urn.contains('\0'));
     // More names than there can be schemas: at least one is unknown, whichever they are.
     let keys = urns.map(SchemaUrn::key_of).take(MAX_SCHEMAS + 1);
     let rows = extension_schema::Entity::find()

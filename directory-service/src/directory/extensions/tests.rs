@@ -24,6 +24,8 @@ on_every_database! {
     values_live_with_their_user_and_go_with_it
     values_live_with_their_group_and_go_with_it
     a_write_that_names_no_extension_leaves_the_values_alone
+    what_became_required_is_in_nobody_elses_way
+    a_urn_with_a_nul_is_unknown
     registering_the_same_again_changes_and_records_nothing
     a_change_that_would_make_a_value_unreadable_is_refused
     a_schema_goes_when_its_values_have_gone
@@ -230,6 +232,56 @@ async fn a_write_that_names_no_extension_leaves_the_values_alone(db: TestDb) {
         "the keys are there: {in_use:?}"
     );
     assert_eq!(unique_rows(&db).await, 1);
+}
+
+/// A write of another schema's values names all of them.
+async fn what_became_required_is_in_nobody_elses_way(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let directory = db.directory(&ManualClock::at(T0));
+    let must = || required(attribute("must", T::String));
+    let group_schema = |parts| schema_of(ResourceType::Group, OTHER, parts);
+    let text = || attribute("text", T::String);
+    register(&directory, &actor, schema(URN, vec![text()])).await;
+    register(&directory, &actor, schema("urn:acme:Z", vec![text()])).await;
+    register(&directory, &actor, group_schema(vec![text()])).await;
+    let user = with("ada", json!({ URN: {"text": "a"} }));
+    let user = directory.create_user(&actor, &user).await.unwrap();
+    let staff = group("Staff", json!({ OTHER: {"text": "a"} }));
+    let staff = directory.create_group(&actor, &staff).await.unwrap();
+    register(&directory, &actor, schema(URN, vec![text(), must()])).await;
+    register(&directory, &actor, group_schema(vec![text(), must()])).await;
+
+    let both = json!({ URN: {"text": "a"}, "urn:acme:Z": {"text": "b"} });
+    let updated = directory.update_user(&actor, &change(user.id, both.clone())).await;
+    assert_eq!(shown(&updated.unwrap().extensions), both);
+    let other = json!({ OTHER: {"text": "b"} });
+    let mut update = GroupUpdate::of(staff.id);
+    update.extensions = Some(submitted(other.clone()));
+    let updated = directory.update_group(&actor, &update).await;
+    assert_eq!(shown(&updated.unwrap().extensions), other);
+
+    let complete = json!({ URN: {"text": "a", "must": "c"} });
+    directory.update_user(&actor, &change(user.id, complete)).await.unwrap();
+    let removal = change(user.id, json!({ URN: {"text": "a"} }));
+    let refused = directory.update_user(&actor, &removal).await.unwrap_err();
+    assert_eq!(refused.to_string(), "extensions.urn:acme:User:must is required");
+    let new = with("bob", json!({ URN: {"text": "a"} }));
+    let refused = directory.create_user(&actor, &new).await.unwrap_err();
+    assert_eq!(refused.to_string(), "extensions.urn:acme:User:must is required");
+}
+
+async fn a_urn_with_a_nul_is_unknown(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let directory = db.directory(&ManualClock::at(T0));
+    register(&directory, &actor, badge()).await;
+
+    for values in [
+        json!({ "urn:acme:\0": {} }),
+        json!({ URN: {}, "urn:acme:User\0": {"badge": "A"} }),
+    ] {
+        let refused = directory.create_user(&actor, &with("ada", values)).await;
+        assert!(matches!(refused, Err(DirectoryError::Invalid(_))), "{refused:?}");
+    }
 }
 
 async fn registering_the_same_again_changes_and_records_nothing(db: TestDb) {

@@ -1,10 +1,10 @@
 //! From what a request says about extension values to values, the keys that they are found by, and what must be unique.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::definition::{AttributeDefinition, AttributeType, Uniqueness};
+use super::definition::{AttributeDefinition, AttributeType, Mutability, Uniqueness};
 use super::value::{AttributeValue, Element, Extensions, Scalar, instant, is_base64};
 use super::{ResourceType, SchemaDefinition, SchemaSet, list_key, single_key};
 use crate::domain::Invalid;
@@ -76,11 +76,18 @@ impl std::fmt::Debug for UniqueValue {
 }
 
 impl SchemaSet {
-    /// Checks what a request says about a resource of this type.
+    /// Checks what a request says about a resource of this type that had `before`. Nothing that is required may be taken
+    /// away; but a write need not bring what was missing before, so that who disables a user need not know what became
+    /// required meanwhile.
     ///
     /// # Errors
     /// [`Invalid`] naming the attribute.
-    pub fn check(&self, resource: ResourceType, submitted: &Submitted) -> Result<Checked, Invalid> {
+    pub fn check(
+        &self,
+        resource: ResourceType,
+        submitted: &Submitted,
+        before: &Extensions,
+    ) -> Result<Checked, Invalid> {
         let mut checked = Checked::default();
         let mut seen = Vec::new();
         for (urn, values) in &submitted.0 {
@@ -98,7 +105,7 @@ impl SchemaSet {
                 ));
             }
             seen.push(schema.urn().key());
-            checked.add(schema, values)?;
+            checked.add(schema, values, before.of(schema.urn()))?;
         }
         let bytes = serde_json::to_vec(&checked.values).map_or(usize::MAX, |json| json.len());
         if bytes > MAX_BYTES {
@@ -110,20 +117,27 @@ impl SchemaSet {
 }
 
 impl Checked {
-    fn add(&mut self, schema: &SchemaDefinition, submitted: &Map<String, Value>) -> Result<(), Invalid> {
+    fn add(
+        &mut self,
+        schema: &SchemaDefinition,
+        submitted: &Map<String, Value>,
+        before: Option<&BTreeMap<String, AttributeValue>>,
+    ) -> Result<(), Invalid> {
         let place = format!("extensions.{}", schema.urn().as_str());
         let named = named(&place, schema.attributes(), submitted)?;
         let mut values = BTreeMap::new();
         for (definition, value) in &named {
             let field = format!("{place}:{}", definition.name_str());
-            if let Some(value) = attribute(&field, definition, value)? {
+            let before = before.and_then(|before| before.get(definition.name_str()));
+            if let Some(value) = attribute(&field, definition, value, before)? {
                 self.index(&field, schema, definition, &value)?;
                 values.insert(definition.name_str().to_owned(), value);
             }
         }
         if !values.is_empty() {
-            let has = |definition: &AttributeDefinition| values.contains_key(definition.name_str());
-            require(&format!("{place}:"), schema.attributes(), has)?;
+            let may_lack =
+                |name: &str| values.contains_key(name) || before.is_some_and(|before| !before.contains_key(name));
+            require(&format!("{place}:"), schema.attributes(), may_lack)?;
         }
         self.values.insert(schema.urn().as_str(), values);
         Ok(())
@@ -226,24 +240,34 @@ fn named<'a>(
     Ok(named)
 }
 
-fn require(
-    prefix: &str,
-    definitions: &[AttributeDefinition],
-    has: impl Fn(&AttributeDefinition) -> bool,
-) -> Result<(), Invalid> {
-    match definitions
-        .iter()
-        .find(|definition| definition.required() && !has(definition))
-    {
+/// What is required and READ_ONLY is not asked for: SCIM clients may not write it, and the rest must be writable.
+fn require(prefix: &str, definitions: &[AttributeDefinition], is_fine: impl Fn(&str) -> bool) -> Result<(), Invalid> {
+    let is_asked_for =
+        |definition: &&AttributeDefinition| definition.required() && definition.mutability() != Mutability::ReadOnly;
+    let mut asked_for = definitions.iter().filter(is_asked_for);
+    match asked_for.find(|definition| !is_fine(definition.name_str())) {
         Some(missing) => Err(Invalid::new(format!("{prefix}{}", missing.name_str()), "is required")),
         None => Ok(()),
     }
 }
 
-/// The value of an attribute; none if it is empty.
-fn attribute(field: &str, definition: &AttributeDefinition, value: &Value) -> Result<Option<AttributeValue>, Invalid> {
+/// The value of an attribute that had `before`; none if it is empty.
+fn attribute(
+    field: &str,
+    definition: &AttributeDefinition,
+    value: &Value,
+    before: Option<&AttributeValue>,
+) -> Result<Option<AttributeValue>, Invalid> {
+    let prefix = format!("{field}.");
     if !definition.multi_valued() {
-        return Ok(element(field, definition, value)?.map(AttributeValue::One));
+        let Some(element) = element(field, definition, value)? else {
+            return Ok(None);
+        };
+        let lacked = |sub: &str| matches!(before, Some(AttributeValue::One(before)) if !before.has(sub));
+        require(&prefix, definition.sub_attributes(), |sub| {
+            element.has(sub) || lacked(sub)
+        })?;
+        return Ok(Some(AttributeValue::One(element)));
     }
     let Value::Array(elements) = value else {
         return Err(Invalid::new(field, "must be a list"));
@@ -254,6 +278,13 @@ fn attribute(field: &str, definition: &AttributeDefinition, value: &Value) -> Re
     let assigned = elements.iter().filter(|element| !element.is_null());
     let elements = assigned.filter_map(|value| element(field, definition, value).transpose());
     let elements = elements.collect::<Result<Vec<_>, _>>()?;
+    let before: HashSet<&Element> = match before {
+        Some(AttributeValue::Many(before)) => before.iter().collect(),
+        Some(AttributeValue::One(_)) | None => HashSet::new(),
+    };
+    for element in elements.iter().filter(|element| !before.contains(element)) {
+        require(&prefix, definition.sub_attributes(), |sub| element.has(sub))?;
+    }
     Ok((!elements.is_empty()).then_some(AttributeValue::Many(elements)))
 }
 
@@ -270,12 +301,7 @@ fn element(field: &str, definition: &AttributeDefinition, value: &Value) -> Resu
         let value = scalar(&format!("{field}.{}", sub.name_str()), sub.kind(), value)?;
         values.insert(sub.name_str().to_owned(), value);
     }
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let has = |sub: &AttributeDefinition| values.contains_key(sub.name_str());
-    require(&format!("{field}."), definition.sub_attributes(), has)?;
-    Ok(Some(Element::Complex(values)))
+    Ok((!values.is_empty()).then_some(Element::Complex(values)))
 }
 
 fn scalar(field: &str, kind: AttributeType, value: &Value) -> Result<Scalar, Invalid> {

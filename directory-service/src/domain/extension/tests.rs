@@ -154,7 +154,7 @@ fn everything() -> SchemaSet {
 }
 
 fn check(values: serde_json::Value) -> Result<Checked, Invalid> {
-    everything().check(ResourceType::User, &submitted(values))
+    everything().check(ResourceType::User, &submitted(values), &Extensions::default())
 }
 
 fn wrong(name: &str, value: serde_json::Value) -> String {
@@ -269,6 +269,75 @@ fn what_is_required_is_required_beside_other_values_only() {
 }
 
 #[test]
+fn a_write_may_take_nothing_required_away_and_need_not_bring_what_was_missing() {
+    let subs = |value: AttributeParts| vec![value, attribute("note", T::String)];
+    let definition = |must: AttributeParts, value: fn() -> AttributeParts| {
+        let (one, list) = (complex("one", subs(value())), many(complex("list", subs(value()))));
+        set(vec![schema(URN, vec![must, attribute("may", T::String), one, list])])
+    };
+    let value = || attribute("value", T::String);
+    let lax = definition(attribute("must", T::String), value);
+    let strict = definition(required(attribute("must", T::String)), || {
+        required(attribute("value", T::String))
+    });
+    let before = |values: serde_json::Value| {
+        let checked = lax.check(ResourceType::User, &submitted(values), &Extensions::default());
+        checked.unwrap().values
+    };
+    let outcome = |had: &Extensions, values: serde_json::Value| {
+        let checked = strict.check(ResourceType::User, &submitted(json!({ URN: values })), had);
+        checked.map(drop).map_err(|invalid| invalid.to_string())
+    };
+    let missing = |path: &str| Err(format!("extensions.{URN}:{path} is required"));
+
+    let lacking = before(
+        json!({ URN: {"may": "a", "one": {"note": "a"}, "list": [{"note": "a"}, {"value": "b", "note": "b"}]} }),
+    );
+    for fine in [
+        json!({"may": "a", "one": {"note": "a"}, "list": [{"note": "a"}]}),
+        json!({"may": "b", "one": {"note": "b"}, "list": [{"value": "c"}, {"note": "a"}]}),
+        json!({"may": "b"}),
+        json!({"one": {"note": "a"}}),
+        json!({"must": "b", "one": {"value": "b"}}),
+        json!({}),
+    ] {
+        assert_eq!(outcome(&lacking, fine.clone()), Ok(()), "{fine}");
+    }
+    assert_eq!(
+        outcome(&lacking, json!({"list": [{"note": "a"}, {"note": "b"}]})),
+        missing("list.value"),
+        "another element"
+    );
+
+    let complete = before(json!({ URN: {"must": "a", "may": "a", "one": {"value": "a", "note": "a"}} }));
+    assert_eq!(outcome(&complete, json!({"may": "b"})), missing("must"));
+    let one = json!({"must": "a", "one": {"note": "a"}});
+    assert_eq!(outcome(&complete, one), missing("one.value"));
+    let elsewhere = Extensions::default();
+    assert_eq!(outcome(&elsewhere, json!({"may": "b"})), missing("must"));
+    let first = json!({"must": "a", "one": {"note": "a"}});
+    assert_eq!(outcome(&elsewhere, first), missing("one.value"));
+}
+
+#[test]
+fn what_is_required_and_read_only_is_not_asked_for() {
+    let read_only = |name: &str| AttributeParts {
+        mutability: Mutability::ReadOnly,
+        ..required(attribute(name, T::String))
+    };
+    let object = complex("object", vec![read_only("checked"), attribute("note", T::String)]);
+    let schemas = set(vec![schema(
+        URN,
+        vec![read_only("number"), attribute("may", T::String), object],
+    )]);
+    let values = submitted(json!({ URN: {"may": "a", "object": {"note": "b"}} }));
+
+    let checked = schemas.check(ResourceType::User, &values, &Extensions::default());
+
+    assert!(checked.is_ok(), "{checked:?}");
+}
+
+#[test]
 fn values_stand_under_the_registered_names_and_keep_their_spelling() {
     let checked = check(json!({ "URN:acme:user": { "TEXT": "Ä", "OBJECT": {"VALUE": "b"}, "integer": 5.0 } })).unwrap();
 
@@ -314,7 +383,7 @@ fn a_multi_valued_attribute_and_the_whole_are_bounded() {
 fn a_unique_value_fits_into_an_index() {
     let group = |code: &str| {
         let values = submitted(json!({ "urn:acme:Group": {"code": code} }));
-        everything().check(ResourceType::Group, &values)
+        everything().check(ResourceType::Group, &values, &Extensions::default())
     };
 
     let expected = UniqueValue {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::SchemaUrn;
 use super::definition::{AttributeDefinition, AttributeType};
 use crate::domain::attribute::Case;
 use crate::domain::fold;
@@ -14,7 +15,7 @@ use crate::domain::number::Number;
 use crate::domain::text::Text;
 
 /// A value that has no parts. It may be personal: `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Scalar {
     /// A boolean.
@@ -26,7 +27,7 @@ pub enum Scalar {
 }
 
 /// One value of an attribute, by the names that were registered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Element {
     /// Of a simple attribute.
@@ -74,6 +75,13 @@ impl Scalar {
                 | AttributeType::Complex => text_key(text.as_str(), definition.case()),
             },
         }
+    }
+}
+
+impl Element {
+    /// Whether a sub-attribute has a value.
+    pub(super) fn has(&self, sub: &str) -> bool {
+        matches!(self, Self::Complex(values) if values.contains_key(sub))
     }
 }
 
@@ -127,6 +135,11 @@ impl Extensions {
         self.0.iter().map(|(urn, values)| (urn.as_str(), values))
     }
 
+    /// The values of a schema, if there are any.
+    pub(super) fn of(&self, urn: &SchemaUrn) -> Option<&BTreeMap<String, AttributeValue>> {
+        self.0.get(urn.as_str())
+    }
+
     /// Puts the values of a schema in; none leaves it out.
     pub(super) fn insert(&mut self, urn: &str, values: BTreeMap<String, AttributeValue>) {
         if !values.is_empty() {
@@ -140,10 +153,9 @@ impl Extensions {
             return false;
         };
         let Some(sub) = sub else { return true };
-        let has_sub = |element: &Element| matches!(element, Element::Complex(values) if values.contains_key(sub));
         match value {
-            AttributeValue::One(element) => has_sub(element),
-            AttributeValue::Many(elements) => elements.iter().any(has_sub),
+            AttributeValue::One(element) => element.has(sub),
+            AttributeValue::Many(elements) => elements.iter().any(|element| element.has(sub)),
         }
     }
 

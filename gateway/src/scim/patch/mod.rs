@@ -141,12 +141,15 @@ struct Patching {
     /// What the extensions require and had before.
     required: HashSet<AttributePath>,
     budget: Budget,
+    /// The extensions that had values before.
+    extended: HashSet<String>,
 }
 
 impl Patching {
     fn new(resource: Resource) -> Self {
         Self {
             required: resource.required_in_extensions().collect(),
+            extended: resource.schemas().into_iter().map(str::to_owned).collect(),
             resource,
             named: Vec::new(),
             seen: HashSet::new(),
@@ -163,15 +166,16 @@ impl Patching {
         Ok(())
     }
 
-    /// Nothing that an extension requires may be missing where the operations were about that extension.
+    /// Nothing that an extension requires may have been removed, nor may it be missing where the operations brought the
+    /// extension. Where the extension lacked it before, it may go on lacking it.
     fn finish(self) -> Result<Patched, ScimError> {
-        let is_named = |missing: &AttributePath| self.named.iter().any(|path| path.schema == missing.schema);
-        if let Some(missing) = self.resource.missing_in_extensions().find(is_named) {
-            return Err(if self.required.contains(&missing) {
-                cannot_be_removed(&missing)
-            } else {
-                required(&missing)
-            });
+        for missing in self.resource.missing_in_extensions() {
+            if self.required.contains(&missing) {
+                return Err(cannot_be_removed(&missing));
+            }
+            if !self.extended.contains(&missing.schema.id) {
+                return Err(required(&missing));
+            }
         }
         Ok(Patched {
             resource: self.resource,

@@ -9,9 +9,10 @@ use crate::scim::resource::Resource;
 use crate::scim::schema::testing::{ACME, ACME_GROUP, groups, users};
 
 fn patched(extension: Value, operations: Value, mode: Mode) -> Result<Value, ScimError> {
-    let Value::Object(attributes) = json!({"id": "1", "userName": "ada", ACME: extension}) else {
+    let Value::Object(mut attributes) = json!({"id": "1", "userName": "ada", ACME: extension}) else {
         unreachable!()
     };
+    attributes.retain(|_, value| !value.is_null());
     let ada = Resource {
         resource_type: users(),
         attributes,
@@ -185,6 +186,18 @@ fn a_value_that_does_not_fit_is_refused_and_so_is_a_name_that_is_none() {
     let without_cost_code = json!([{"op": "add", "path": urn("level"), "value": 1}]);
     let error = patched(Value::Null, without_cost_code, Mode::Tolerant).unwrap_err();
     assert_eq!(error.scim_type, Some(InvalidValue));
+}
+
+/// `costCode` became required when values were there already.
+#[test]
+fn what_was_missing_before_need_not_be_brought() {
+    let remote = json!([{"op": "add", "path": format!("{ACME}:remote"), "value": true}]);
+
+    let lacking = patched(json!({"badge": "B1"}), remote.clone(), Mode::Strict);
+    let brought = patched(Value::Null, remote, Mode::Strict).unwrap_err();
+
+    assert_eq!(lacking, Ok(json!({"badge": "B1", "remote": true})));
+    assert_eq!(brought.scim_type, Some(ScimType::InvalidValue));
 }
 
 #[test]
