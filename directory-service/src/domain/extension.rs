@@ -8,6 +8,7 @@ mod check;
 mod definition;
 mod question;
 mod schema;
+mod size;
 mod urn;
 mod value;
 

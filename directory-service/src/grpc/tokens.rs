@@ -86,7 +86,8 @@ impl TokenService for Tokens {
         request: Request<proto::WhoAmIRequest>,
     ) -> Result<Response<proto::WhoAmIResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let schemas = match caller.tenant() {
+        let may_read = caller.rights().allow(Scope::Read);
+        let schemas = match caller.tenant().filter(|_| may_read) {
             Some(tenant) => self.directory.list_extension_schemas(tenant.id).await?,
             None => SchemaSet::default(),
         };

@@ -1,8 +1,9 @@
 use directory_proto::client::DirectoryClient;
 use directory_proto::status::{reason_of, violations_of};
 use directory_proto::v1::{
-    CreateTenantRequest, DeleteTenantRequest, ErrorReason, GetTenantRequest, IssueTokenRequest, ListTenantsRequest,
-    ListTokensRequest, RevokeTokenRequest, Scope, Tenant, Token, UpdateTenantRequest, WhoAmIRequest,
+    AttributeDefinition, CreateTenantRequest, DeleteTenantRequest, ErrorReason, ExtensionSchema, GetTenantRequest,
+    IssueTokenRequest, ListTenantsRequest, ListTokensRequest, RegisterExtensionSchemaRequest, RevokeTokenRequest,
+    Scope, Tenant, Token, UpdateTenantRequest, WhoAmIRequest, extension_schema,
 };
 use prost_types::{FieldMask, Timestamp};
 use secrecy::SecretString;
@@ -23,6 +24,7 @@ use crate::store::testing::{TestDb, on_every_database};
 
 on_every_database! {
     tenants_and_tokens_live_through_the_api
+    schemas_are_shown_to_who_may_read
     the_api_describes_itself_and_its_health
     an_open_stream_does_not_hold_the_stop_back
 }
@@ -298,6 +300,38 @@ async fn tenants_and_tokens_live_through_the_api(db: TestDb) {
         Some(ErrorReason::TenantNotFound)
     );
 
+    running.stop().await;
+}
+
+async fn schemas_are_shown_to_who_may_read(db: TestDb) {
+    let running = Running::start(&db).await;
+    let operator = running.as_operator();
+    operator.tenants().create_tenant(tenant("acme")).await.unwrap();
+    let in_acme = operator.for_tenant("acme").unwrap();
+    let badge = AttributeDefinition {
+        name: "badge".to_owned(),
+        ..AttributeDefinition::default()
+    };
+    let schema = ExtensionSchema {
+        id: "urn:acme:User".to_owned(),
+        resource_type: extension_schema::ResourceType::User.into(),
+        name: "Acme".to_owned(),
+        attributes: vec![badge],
+        ..ExtensionSchema::default()
+    };
+    let register = RegisterExtensionSchemaRequest {
+        slug: "acme".to_owned(),
+        schema: Some(schema),
+    };
+    in_acme.tenants().register_extension_schema(register).await.unwrap();
+
+    for (scope, shown) in [(Scope::Read, 1), (Scope::Admin, 1), (Scope::Activate, 0)] {
+        let issued = in_acme.tokens().issue_token(token(&[scope], "")).await.unwrap();
+        let client = running.client().with_token(&issued.into_inner().secret.into()).unwrap();
+        let me = client.tokens().who_am_i(WhoAmIRequest {}).await.unwrap().into_inner();
+        assert!(me.tenant.is_some());
+        assert_eq!(me.extension_schemas.len(), shown, "{scope:?}");
+    }
     running.stop().await;
 }
 

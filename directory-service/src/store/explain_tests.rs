@@ -8,6 +8,7 @@ use super::testing::{T0, TestDb, insert_users, on_every_database};
 use crate::domain::attribute::{
     Attribute, ElementAttribute, GroupAttribute, ListAttribute, MemberAttribute, UserAttribute, UserGroupAttribute,
 };
+use crate::domain::extension::{ExtensionQuestion, Test};
 use crate::domain::filter::{
     Comparison, Filter, GroupElement, GroupFilter, Literal, Operator, Order, UserElement, UserFilter, UserOrderKey,
 };
@@ -144,7 +145,28 @@ async fn equality_on_an_indexed_attribute_searches_its_own_index(db: TestDb) {
         (user("update_time", time()), "users_updated".to_owned(), "updated_us"),
         (user("create_time", time()), "users_created".to_owned(), "created_us"),
         (
-            Filter::Element(UserElement::Values(ListAttribute::Emails, Filter::Compare(mail))),
+            Filter::Element(UserElement::Values(
+                ListAttribute::Emails,
+                Filter::Compare(mail.clone()),
+            )),
+            "user_values_email".to_owned(),
+            "email_key",
+        ),
+        (
+            // What is asked about extensions is in the way of no index.
+            Filter::And(
+                std::iter::once(Filter::Element(UserElement::Values(
+                    ListAttribute::Emails,
+                    Filter::Compare(mail),
+                )))
+                .chain((0..5).map(|n| {
+                    Filter::Element(UserElement::Extension(ExtensionQuestion::Single {
+                        key: format!("urn:acme:user:a{n}"),
+                        test: Test::Present,
+                    }))
+                }))
+                .collect(),
+            ),
             "user_values_email".to_owned(),
             "email_key",
         ),

@@ -178,7 +178,7 @@ pub async fn find_value<C: ConnectionTrait>(
     read_values(row.try_get_by_index(0)?).map(Some)
 }
 
-/// Makes these the unique values of a resource that had `before` of them; what another resource has is `Some`.
+/// Makes these the unique values of a resource, in place of others if it `had_values`; what another resource has is `Some`.
 ///
 /// # Errors
 /// [`StoreError`] of the database.

@@ -10,7 +10,9 @@ mod extensions;
 use sea_orm::DbBackend;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Func};
 
-use crate::domain::filter::{Comparison, Filter, GroupFilter, Literal, Operator, UserFilter};
+use crate::domain::filter::{
+    Comparison, Filter, GroupElement, GroupFilter, Literal, Operator, UserElement, UserFilter,
+};
 use crate::domain::id::{TenantId, parse_uuid};
 
 use columns::{Groups, Users};
@@ -47,23 +49,31 @@ const MOST_JOINS: usize = 4;
 
 /// The condition that selects the users of `filter`.
 pub(super) fn users(filter: &UserFilter, tenant: TenantId, backend: DbBackend) -> Condition {
-    let joins = elements(filter) <= MOST_JOINS;
+    let is_join = |element: &UserElement| match element {
+        UserElement::Values(..) | UserElement::Groups(_) => true,
+        UserElement::Blocks(_) | UserElement::Extension(_) => false,
+    };
+    let joins = elements(filter, &is_join) <= MOST_JOINS;
     compile(filter, false, &Users { tenant, backend, joins })
 }
 
 /// The condition that selects the groups of `filter`.
 pub(super) fn groups(filter: &GroupFilter, tenant: TenantId, backend: DbBackend) -> Condition {
-    let joins = elements(filter) <= MOST_JOINS;
+    let is_join = |element: &GroupElement| match element {
+        GroupElement::Members(_) => true,
+        GroupElement::Extension(_) => false,
+    };
+    let joins = elements(filter, &is_join) <= MOST_JOINS;
     compile(filter, false, &Groups { tenant, backend, joins })
 }
 
-/// How many element matches a filter holds.
-fn elements<A, E>(filter: &Filter<A, E>) -> usize {
+/// How many element matches a filter holds that can be joins: those whose elements are rows.
+fn elements<A, E>(filter: &Filter<A, E>, is_join: &impl Fn(&E) -> bool) -> usize {
     match filter {
-        Filter::And(filters) | Filter::Or(filters) => filters.iter().map(elements).sum(),
-        Filter::Not(filter) => elements(filter),
+        Filter::And(filters) | Filter::Or(filters) => filters.iter().map(|filter| elements(filter, is_join)).sum(),
+        Filter::Not(filter) => elements(filter, is_join),
         Filter::Present(_) | Filter::Compare(_) => 0,
-        Filter::Element(_) => 1,
+        Filter::Element(element) => usize::from(is_join(element)),
     }
 }
 

@@ -52,6 +52,13 @@ pub enum SchemaError {
         .0.as_secs()
     )]
     Locked(Duration),
+    /// Other transactions used a table all the time that a migration changes.
+    #[error(
+        "a table could not be changed for {} seconds, because other transactions use it; wait for the long ones or end \
+         them (in PostgreSQL: SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start), then migrate again",
+        .0.as_secs()
+    )]
+    InUse(Duration),
 }
 
 /// Reads which migrations are applied, and changes nothing.
@@ -90,7 +97,7 @@ where
 /// Applies what is pending. Of several processes one migrates and the others wait, at most `patience`.
 ///
 /// # Errors
-/// [`SchemaError::Locked`] after that, and those of the database.
+/// [`SchemaError::Locked`] or [`SchemaError::InUse`] after that, and those of the database.
 pub async fn migrate(db: &Database, patience: Duration) -> Result<Schema, SchemaError> {
     let tx = db.begin_write().await?;
     match db.backend() {
@@ -98,7 +105,7 @@ pub async fn migrate(db: &Database, patience: Duration) -> Result<Schema, Schema
             // The lock lives as long as this transaction, also behind a pooler; another connection migrates.
             lock(&tx, patience).await?;
             if !read(&tx).await?.fits() {
-                Migrator::up(db.writer(), None).await.map_err(StoreError::from)?;
+                apply(db, patience).await?;
             }
         }
         _ => {
@@ -110,6 +117,18 @@ pub async fn migrate(db: &Database, patience: Duration) -> Result<Schema, Schema
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(read(db.reader()).await?)
+}
+
+/// Migrations do not wait long for a lock, so that others need not wait long behind them; they try again instead.
+async fn apply(db: &Database, patience: Duration) -> Result<(), SchemaError> {
+    let begin = Instant::now();
+    loop {
+        match Migrator::up(db.writer(), None).await.map_err(StoreError::from) {
+            Err(StoreError::Conflict(_)) if begin.elapsed() >= patience => return Err(SchemaError::InUse(patience)),
+            Err(StoreError::Conflict(_)) => tokio::time::sleep(TRY_AGAIN).await,
+            outcome => return Ok(outcome?),
+        }
+    }
 }
 
 async fn lock(tx: &DatabaseTransaction, patience: Duration) -> Result<(), SchemaError> {

@@ -31,6 +31,7 @@ on_every_database! {
     a_schema_goes_when_its_values_have_gone
     a_tenant_has_sixteen_schemas_and_none_in_the_way_of_another
     a_unique_value_is_free_again_when_it_is_not_unique_or_not_there_any_more
+    a_unique_value_has_one_owner
     two_writers_claim_a_unique_value_at_once_and_one_wins
     a_change_of_a_schema_waits_for_who_writes_values_of_it
     two_tenants_define_the_same_schema_differently
@@ -536,6 +537,27 @@ async fn a_unique_value_is_free_again_when_it_is_not_unique_or_not_there_any_mor
         matches!(&unique_again, Err(DirectoryError::ExtensionSchemaInUse { attribute: Some(path) }) if path == "urn:acme:User:badge"),
         "{unique_again:?}"
     );
+}
+
+async fn a_unique_value_has_one_owner(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let directory = db.directory(&ManualClock::at(T0));
+    directory.create_user(&actor, &user_named("ada")).await.unwrap();
+    directory
+        .create_group(&actor, &group("Staff", json!({})))
+        .await
+        .unwrap();
+    let insert = async |user: &str, group: &str| {
+        let row = format!(
+            "INSERT INTO unique_values (tenant_id, attribute_key, value_key, user_id, group_id)
+             SELECT u.tenant_id, 'a', 'b', {user}, {group} FROM users u, groups g"
+        );
+        sea_orm::ConnectionTrait::execute_unprepared(db.db.writer(), &row).await
+    };
+
+    assert!(insert("u.id", "g.id").await.is_err(), "two");
+    assert!(insert("NULL", "NULL").await.is_err(), "none");
+    assert!(insert("u.id", "NULL").await.is_ok());
 }
 
 async fn two_writers_claim_a_unique_value_at_once_and_one_wins(db: TestDb) {

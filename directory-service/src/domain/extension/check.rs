@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::definition::{AttributeDefinition, AttributeType, Mutability, Uniqueness};
+use super::size::fits;
 use super::value::{AttributeValue, Element, Extensions, Scalar, instant, is_base64};
 use super::{ResourceType, SchemaDefinition, SchemaSet, list_key, single_key};
 use crate::domain::Invalid;
@@ -15,6 +16,8 @@ use crate::domain::text::{Text, check_key};
 const MAX_ELEMENTS: usize = 10_000;
 /// The most bytes of a resource's extension values as JSON.
 const MAX_BYTES: usize = 1_048_576;
+/// The most bytes of a resource's keys as JSON: those of short values are longer than the values.
+const MAX_KEY_BYTES: usize = 4 * MAX_BYTES;
 /// The sub-attribute by which the elements of a simple attribute are named in filters.
 pub(super) const VALUE: &str = "value";
 /// The sub-attribute that marks the preferred element.
@@ -48,7 +51,7 @@ impl Submitted {
 }
 
 /// Values that fit their definitions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Checked {
     /// The values.
     pub values: Extensions,
@@ -56,6 +59,16 @@ pub struct Checked {
     pub keys: Map<String, Value>,
     /// Those that no other resource may have.
     pub unique: Vec<UniqueValue>,
+}
+
+/// Without the keys, which are personal like the values.
+impl std::fmt::Debug for Checked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checked")
+            .field("values", &self.values)
+            .field("unique", &self.unique)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A value that may stand only once.
@@ -107,9 +120,13 @@ impl SchemaSet {
             seen.push(schema.urn().key());
             checked.add(schema, values, before.of(schema.urn()))?;
         }
-        let bytes = serde_json::to_vec(&checked.values).map_or(usize::MAX, |json| json.len());
-        if bytes > MAX_BYTES {
-            return Err(Invalid::new("extensions", "must have at most 1,048,576 bytes as JSON"));
+        if !fits(&checked.values, MAX_BYTES) {
+            let rule = "must have at most 1,048,576 bytes as JSON, numbers written without an exponent";
+            return Err(Invalid::new("extensions", rule));
+        }
+        if !fits(&checked.keys, MAX_KEY_BYTES) {
+            let rule = "hold too many values: what filters find them by must have at most 4,194,304 bytes";
+            return Err(Invalid::new("extensions", rule));
         }
         checked.unique.sort_unstable();
         Ok(checked)

@@ -375,8 +375,37 @@ fn a_multi_valued_attribute_and_the_whole_are_bounded() {
     let large = json!({ URN: { "texts": vec!["x".repeat(60_000); 18] } });
     assert_eq!(
         check(large).unwrap_err().to_string(),
-        "extensions must have at most 1,048,576 bytes as JSON"
+        "extensions must have at most 1,048,576 bytes as JSON, numbers written without an exponent"
     );
+    let numbers = |number: f64| {
+        let parts = (0..30).map(|n| AttributeParts {
+            multi_valued: true,
+            ..attribute(&format!("n{n}"), T::Decimal)
+        });
+        let numbers = (0..30).map(|n| (format!("n{n}"), json!(vec![number; 8_000])));
+        let values = submitted(json!({ URN: numbers.collect::<serde_json::Map<_, _>>() }));
+        let schemas = set(vec![schema(URN, parts.collect())]);
+        let checked = schemas.check(ResourceType::User, &values, &Extensions::default());
+        checked.unwrap_err().to_string()
+    };
+    assert_eq!(
+        numbers(1e300),
+        "extensions must have at most 1,048,576 bytes as JSON, numbers written without an exponent"
+    );
+    assert_eq!(
+        numbers(0.0),
+        "extensions hold too many values: what filters find them by must have at most 4,194,304 bytes"
+    );
+}
+
+#[test]
+fn debug_shows_no_value_and_no_key() {
+    let checked = check(json!({ URN: {"text": "PERSONAL", "exact": "PERSONAL", "objects": [{"value": "PERSONAL"}]} }));
+
+    let debug = format!("{:?}", checked.unwrap());
+
+    assert!(debug.starts_with("Checked"), "{debug}");
+    assert!(!debug.to_lowercase().contains("personal"), "{debug}");
 }
 
 #[test]

@@ -18,6 +18,11 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
+        if backend == DbBackend::Postgres {
+            // Changing a table waits for everybody who uses it, and everybody else waits behind: not for long.
+            let connection = manager.get_connection();
+            connection.execute_unprepared("SET LOCAL lock_timeout = '3s'").await?;
+        }
         for table in ["users", "groups"] {
             for column in ["extensions", "extension_keys"] {
                 let mut alter = Table::alter();
@@ -88,5 +93,6 @@ fn unique_values(backend: DbBackend) -> TableCreateStatement {
         .primary_key(Index::create().col("tenant_id").col("attribute_key").col("value_key"))
         .foreign_key(&mut owner("user_id", "users"))
         .foreign_key(&mut owner("group_id", "groups"))
+        .check(Expr::cust("(user_id IS NULL) <> (group_id IS NULL)"))
         .take()
 }

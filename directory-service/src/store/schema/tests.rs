@@ -5,6 +5,24 @@ use super::*;
 use crate::store::testing::on_postgres;
 
 #[test]
+fn a_migration_does_not_wait_for_long_transactions_in_front_of_everybody_else() {
+    on_postgres(|db| async move {
+        empty(&db.db).await;
+        Migrator::up(db.db.writer(), Some(1)).await.unwrap();
+        let reader = db.db.writer().begin().await.unwrap();
+        reader.execute_unprepared("SELECT 1 FROM users").await.unwrap();
+
+        let refused = migrate(&db.db, Duration::from_millis(1)).await.unwrap_err();
+
+        assert!(matches!(refused, SchemaError::InUse(_)), "{refused}");
+        assert!(refused.to_string().contains("pg_stat_activity"));
+        let (migrated, ended) = tokio::join!(migrate(&db.db, Duration::from_secs(60)), reader.rollback());
+        ended.unwrap();
+        assert!(migrated.unwrap().fits());
+    });
+}
+
+#[test]
 fn who_waits_too_long_for_the_lock_is_told_whom_to_look_for() {
     on_postgres(|db| async move {
         empty(&db.db).await;
