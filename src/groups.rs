@@ -8,6 +8,7 @@ use directory_proto::v1::{
 use serde::Serialize;
 
 use crate::connection::{Connection, ConnectionArgs, TenantArgs};
+use crate::extensions::Extensions;
 use crate::failure::Failure;
 use crate::output::{self, Output, Page, Record, Row, rfc3339, to_the_second};
 use crate::users::{equal, is_id};
@@ -169,6 +170,7 @@ struct Group {
     id: String,
     display_name: String,
     external_id: Option<String>,
+    extensions: Extensions,
     version: i64,
     create_time: Option<String>,
     update_time: Option<String>,
@@ -183,12 +185,13 @@ impl From<v1::Group> for Group {
             update_time,
             display_name,
             external_id,
-            extensions: _,
+            extensions,
         } = wire;
         Self {
             id,
             display_name,
             external_id,
+            extensions: extensions.into(),
             version,
             create_time: create_time.map(|time| rfc3339(time.seconds, time.nanos)),
             update_time: update_time.map(|time| rfc3339(time.seconds, time.nanos)),
@@ -211,14 +214,16 @@ impl Row for Group {
 
 impl Record for Group {
     fn lines(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut lines = vec![
             ("ID", self.id.clone()),
             ("Name", self.display_name.clone()),
             ("External ID", self.external_id.clone().unwrap_or_default()),
             ("Version", self.version.to_string()),
             ("Created", to_the_second(self.create_time.as_ref())),
             ("Updated", to_the_second(self.update_time.as_ref())),
-        ]
+        ];
+        lines.extend(self.extensions.lines());
+        lines
     }
 }
 
@@ -295,7 +300,7 @@ mod tests {
         assert_eq!(
             serde_json::to_value(Group::from(group("g1"))).unwrap(),
             json!({
-                "id": "g1", "display_name": "Staff", "external_id": null, "version": 1, "create_time": null,
+                "id": "g1", "display_name": "Staff", "external_id": null, "extensions": {}, "version": 1, "create_time": null,
                 "update_time": null
             })
         );

@@ -3,9 +3,11 @@
 
 mod connection;
 mod data_dir;
+mod extensions;
 mod failure;
 mod groups;
 mod output;
+mod schemas;
 mod tenants;
 mod tokens;
 mod up;
@@ -35,6 +37,8 @@ enum Command {
     User(users::UserCommand),
     /// Lists and shows groups and their members.
     Group(groups::GroupCommand),
+    /// Registers, lists, shows and deletes extension schemas.
+    Schema(schemas::SchemaCommand),
 }
 
 #[tokio::main]
@@ -47,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Token(command) => command.run().await,
         Command::User(command) => command.run().await,
         Command::Group(command) => command.run().await,
+        Command::Schema(command) => command.run().await,
     };
     failure::report(done)
 }

@@ -115,7 +115,11 @@ pub async fn command(action: MigrateAction) -> Result<ExitCode, MigrateError> {
     }
 }
 
+/// Makes no file of a SQLite database that is not there yet.
 async fn look(database: &DatabaseConfig) -> Result<Schema, MigrateError> {
+    if !Database::may_exist(&database.url) {
+        return Ok(Schema::of_an_empty_database());
+    }
     let db = Database::connect(&database.url, 1).await?;
     let schema = schema::read(db.reader()).await?;
     db.close().await?;

@@ -5,6 +5,7 @@ mod parts;
 use directory_proto::v1::{self, block};
 use serde::Serialize;
 
+use crate::extensions::Extensions;
 use crate::output::{Record, Row, rfc3339, to_the_second};
 
 use self::parts::{Address, Enterprise, Name, UserGroup, ValueEntry, entries, labelled};
@@ -47,6 +48,7 @@ pub struct User {
     x509_certificates: Vec<ValueEntry>,
     enterprise: Option<Enterprise>,
     groups: Vec<UserGroup>,
+    extensions: Extensions,
 }
 
 /// Why a user is blocked.
@@ -106,7 +108,7 @@ impl From<v1::User> for User {
             x509_certificates,
             enterprise,
             groups,
-            extensions: _,
+            extensions,
         } = wire;
         Self {
             summary: UserSummary {
@@ -139,6 +141,7 @@ impl From<v1::User> for User {
             x509_certificates: entries(x509_certificates),
             enterprise: enterprise.map(Enterprise::from),
             groups: groups.into_iter().map(UserGroup::from).collect(),
+            extensions: extensions.into(),
         }
     }
 }
@@ -218,6 +221,7 @@ impl Record for User {
         lines.extend(self.state());
         lines.extend(self.profile());
         lines.extend(self.values());
+        lines.extend(self.extensions.lines());
         let group = |group: &UserGroup| ("Group", format!("{} ({})", group.display_name, group.id));
         lines.extend(self.groups.iter().map(group));
         lines
@@ -400,6 +404,7 @@ mod tests {
         );
         assert_eq!(shown["groups"], json!([{ "id": "g2", "display_name": "Sales" }]));
         assert_eq!(shown["enterprise"], json!(null));
-        assert_eq!(shown.as_object().unwrap().len(), 28);
+        assert_eq!(shown["extensions"], json!({}));
+        assert_eq!(shown.as_object().unwrap().len(), 29);
     }
 }

@@ -23,6 +23,21 @@ async fn a_database_that_is_not_there_is_tried_again_for_so_long() {
     assert_eq!(when_available(Duration::from_secs(60), second_time).await.unwrap(), 1);
 }
 
+#[tokio::test]
+async fn looking_at_a_file_that_is_not_there_does_not_make_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("directory.db");
+    let config = DatabaseConfig {
+        url: format!("sqlite:{}", file.display()).into(),
+        max_connections: 1,
+    };
+
+    let schema = look(&config).await.unwrap();
+
+    assert_eq!((schema.applied, schema.pending), (vec![], known()));
+    assert!(!file.exists());
+}
+
 on_every_database! {
     two_processes_migrate_at_once_and_both_find_it_done
     a_schema_that_lacks_migrations_does_not_fit
@@ -84,4 +99,5 @@ async fn a_schema_of_a_later_release_fits(db: TestDb) {
         }
     );
     assert_eq!(schema.version(), known().len() as u64 + 1);
+    assert_eq!(look(&config(&db)).await.unwrap(), schema);
 }

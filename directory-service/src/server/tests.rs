@@ -1,3 +1,5 @@
+mod extensions;
+
 use directory_proto::client::DirectoryClient;
 use directory_proto::status::{reason_of, violations_of};
 use directory_proto::v1::{

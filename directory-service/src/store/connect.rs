@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::PgConnectOptions;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, Database as SeaDatabase, DatabaseConnection, DatabaseTransaction, DbBackend,
     IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
@@ -48,6 +48,13 @@ impl Database {
             reader: both.clone(),
             writer: both,
         })
+    }
+
+    /// Whether there may be a database at `url`: nobody knows of PostgreSQL before asking it.
+    pub fn may_exist(url: &SecretString) -> bool {
+        let url = url.expose_secret();
+        let file = url.starts_with("sqlite:").then(|| url.parse::<SqliteConnectOptions>());
+        !matches!(file, Some(Ok(sqlite)) if !sqlite.get_filename().exists())
     }
 
     /// The connections that read.

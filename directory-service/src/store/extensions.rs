@@ -271,10 +271,11 @@ pub(super) fn extension_bytes(column: Expr, backend: DbBackend) -> Expr {
     Func::coalesce([document_bytes(column, backend), Expr::val(0)]).into()
 }
 
+/// A column of JSON to write, or to leave as it is.
+type JsonColumn = ActiveValue<Option<Value>>;
+
 /// The columns of a resource's extension values, to be set only if values were `checked`.
-pub(super) fn extension_columns(
-    checked: Option<&Checked>,
-) -> Result<(ActiveValue<Option<Value>>, ActiveValue<Option<Value>>), StoreError> {
+pub(super) fn extension_columns(checked: Option<&Checked>) -> Result<(JsonColumn, JsonColumn), StoreError> {
     let Some(checked) = checked else {
         return Ok((NotSet, NotSet));
     };

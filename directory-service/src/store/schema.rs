@@ -28,6 +28,15 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// What a database has in which nothing was made yet.
+    pub fn of_an_empty_database() -> Self {
+        Self {
+            applied: Vec::new(),
+            pending: names(),
+            newer: Vec::new(),
+        }
+    }
+
     /// Whether this program can work with it.
     pub fn fits(&self) -> bool {
         self.pending.is_empty()
@@ -61,6 +70,12 @@ pub enum SchemaError {
     InUse(Duration),
 }
 
+/// The migrations that this program knows, in their order.
+fn names() -> Vec<String> {
+    let known = Migrator::migrations();
+    known.iter().map(|migration| migration.name().to_owned()).collect()
+}
+
 /// Reads which migrations are applied, and changes nothing.
 ///
 /// # Errors
@@ -69,10 +84,7 @@ pub async fn read<C: ConnectionTrait + Sync>(conn: &C) -> Result<Schema, StoreEr
 where
     for<'c> &'c C: sea_orm_migration::IntoSchemaManagerConnection<'c>,
 {
-    let known: Vec<String> = Migrator::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect();
+    let known = names();
     let mut in_database = Vec::new();
     if SchemaManager::new(conn).has_table(TABLE).await? {
         let rows = seaql_migrations::Entity::find()
