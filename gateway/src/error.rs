@@ -36,8 +36,8 @@ pub fn unauthorized() -> ScimError {
 /// 404 for a path that holds no resource type.
 pub fn no_such_path() -> ScimError {
     ScimError::not_found(
-        "There is no such endpoint. The tenant URL ends in /scim/v2; below it are Users, Groups, Bulk, ServiceProviderConfig, \
-         ResourceTypes, and Schemas, written like that.",
+        "There is no such endpoint. The tenant URL ends in /scim/v2; below it are Users, Groups, Bulk, .search, \
+         ServiceProviderConfig, ResourceTypes, and Schemas, written like that.",
     )
 }
 

@@ -1,7 +1,7 @@
 //! How a good answer leaves the gateway.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -16,6 +16,16 @@ pub fn scim(status: StatusCode, body: &Value) -> Response {
 /// A SCIM message whose text exists already, or comes in pieces.
 pub fn with_body(status: StatusCode, body: axum::body::Body) -> Response {
     (status, [(CONTENT_TYPE, SCIM_JSON)], body).into_response()
+}
+
+/// Says which resource an answer shows and at which version: `meta.location` and `meta.version` again (RFC 7643 §3.1,
+/// RFC 7644 §3.14).
+pub fn showing(response: Response, url: &str, version: i64) -> Response {
+    let mut response = tagged(response, version);
+    if let Ok(url) = HeaderValue::from_str(url) {
+        response.headers_mut().insert(CONTENT_LOCATION, url);
+    }
+    response
 }
 
 /// Adds the entity tag of a resource.

@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod entra;
 mod extensions;
+mod filter_model;
 mod filters;
 mod hostile;
 mod lists;

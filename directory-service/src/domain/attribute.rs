@@ -164,14 +164,10 @@ impl ListAttribute {
     /// How the value of an element compares.
     pub const fn value_case(self) -> Case {
         match self {
-            Self::X509Certificates => Case::Exact,
-            Self::Emails
-            | Self::PhoneNumbers
-            | Self::Ims
-            | Self::Photos
-            | Self::Addresses
-            | Self::Entitlements
-            | Self::Roles => Case::Folded,
+            Self::Photos | Self::X509Certificates => Case::Exact,
+            Self::Emails | Self::PhoneNumbers | Self::Ims | Self::Addresses | Self::Entitlements | Self::Roles => {
+                Case::Folded
+            }
         }
     }
 

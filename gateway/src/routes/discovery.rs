@@ -1,7 +1,10 @@
-//! What the gateway can do (RFC 7644 §4), for anybody who asks; nothing in it is a tenant's.
+//! What the gateway can do (RFC 7644 §4), for anybody who asks. To a caller with a tenant's token, the schemas that the tenant
+//! registered are part of it.
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::Response;
+use directory_proto::client::PAGE_TOKEN_LIFETIME;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -13,9 +16,6 @@ use crate::scim::list::{DEFAULT_COUNT, ListHead, MAX_COUNT};
 use crate::scim::schema::{self, ResourceKind};
 use crate::translate::link::BaseUrl;
 use crate::upstream::Visitor;
-
-/// How long a cursor is good for: as long as the directory's page tokens.
-const CURSOR_TIMEOUT_SECONDS: u32 = 3_600;
 
 /// `GET /ServiceProviderConfig` (RFC 7643 §5 and RFC 9865 §4).
 pub async fn service_provider_config(_: Visitor, base: BaseUrl, query: ScimQuery) -> Result<Response, ScimError> {
@@ -34,7 +34,7 @@ pub async fn service_provider_config(_: Visitor, base: BaseUrl, query: ScimQuery
             "defaultPaginationMethod": "index",
             "defaultPageSize": DEFAULT_COUNT,
             "maxPageSize": MAX_COUNT,
-            "cursorTimeout": CURSOR_TIMEOUT_SECONDS,
+            "cursorTimeout": PAGE_TOKEN_LIFETIME.as_secs(),
         },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
@@ -64,11 +64,13 @@ pub async fn resource_types(visitor: Visitor, base: BaseUrl, query: ScimQuery) -
 pub async fn resource_type(
     visitor: Visitor,
     base: BaseUrl,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     query: ScimQuery,
 ) -> Result<Response, ScimError> {
     check_no_filter(&query)?;
-    let kind = ResourceKind::ALL.into_iter().find(|kind| kind.name() == id);
+    let kind = id
+        .ok()
+        .and_then(|Path(id)| ResourceKind::ALL.into_iter().find(|kind| kind.name() == id));
     let kind = kind.ok_or_else(|| ScimError::not_found("There is no resource type of this name."))?;
     let resource_type = visitor.resource_types.get(kind);
     Ok(response::scim(
@@ -90,11 +92,13 @@ pub async fn schemas(visitor: Visitor, base: BaseUrl, query: ScimQuery) -> Resul
 pub async fn schema(
     visitor: Visitor,
     base: BaseUrl,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     query: ScimQuery,
 ) -> Result<Response, ScimError> {
     check_no_filter(&query)?;
-    let schema = schema::find_schema(&visitor.resource_types, &id);
+    let schema = id
+        .ok()
+        .and_then(|Path(id)| schema::find_schema(&visitor.resource_types, &id));
     let schema = schema.ok_or_else(|| ScimError::not_found("There is no schema of this URN."))?;
     Ok(response::scim(StatusCode::OK, &schema::to_json(schema, base.as_str())))
 }

@@ -5,7 +5,7 @@ use directory_proto::v1;
 use http::StatusCode;
 use tracing::instrument;
 
-use super::list::{self, Found, Selection, Window};
+use super::list::{self, Found, SEARCH_BYTES, Selection, Window};
 use super::members::{Listed, Shown};
 use super::stored::Races;
 use super::{mode, projection, translator};
@@ -87,7 +87,7 @@ pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -
 pub async fn search(
     directory: TenantDirectory,
     base: BaseUrl,
-    ScimJson(body): ScimJson,
+    ScimJson(body): ScimJson<SEARCH_BYTES>,
 ) -> Result<Response, ScimError> {
     page(directory, base, ListRequest::parse_search(body)?).await
 }

@@ -15,6 +15,9 @@ use crate::translate::filter::Translator;
 /// The page size that asks for no resources, but the total.
 const TOTAL_ONLY: i32 = -1;
 
+/// The largest body of a search: the longest cursor fits, and a filter of the longest beside it.
+pub const SEARCH_BYTES: usize = 2 * 1024 * 1024;
+
 /// Which page to ask the directory for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Window {

@@ -1,5 +1,5 @@
-//! Answers that show groups, lists with users among them too. Members are read page by page and written to the answer as they come, so that memory
-//! stays flat. A failure on the way breaks the connection off: such an answer never ends like a whole one.
+//! Answers that show groups, alone or in a list that may hold users too. Members are read page by page and written to the
+//! answer as they come, so that memory stays flat. A failure on the way breaks the connection off: such an answer never ends like a whole one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Shown {
         if !self.projection.wants("members") {
             return Ok(self.without_members(status, group));
         }
-        let version = group.version;
+        let (version, url) = (group.version, self.base.group(&group.id));
         let id = group.id.clone();
         let first = self.directory.list_members(&id, "").await?;
         let head = self.head(group);
@@ -59,13 +59,13 @@ impl Shown {
             self.write_group(&mut answer, &head, &id, first).await?;
             Ok(answer)
         });
-        Ok(response::tagged(response::with_body(status, body), version))
+        Ok(response::showing(response::with_body(status, body), &url, version))
     }
 
     /// One group whose members are not wanted, or that has none.
     pub fn without_members(&self, status: StatusCode, group: v1::Group) -> Response {
-        let version = group.version;
-        response::tagged(response::scim(status, &self.head(group)), version)
+        let (version, url) = (group.version, self.base.group(&group.id));
+        response::showing(response::scim(status, &self.head(group)), &url, version)
     }
 
     /// A list with groups in it.

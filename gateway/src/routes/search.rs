@@ -28,7 +28,7 @@ pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -
 pub async fn search(
     directory: TenantDirectory,
     base: BaseUrl,
-    ScimJson(body): ScimJson,
+    ScimJson(body): ScimJson<{ list::SEARCH_BYTES }>,
 ) -> Result<Response, ScimError> {
     page(directory, base, ListRequest::parse_search(body)?).await
 }

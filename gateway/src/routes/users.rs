@@ -7,7 +7,7 @@ use directory_proto::v1;
 use http::StatusCode;
 use tracing::instrument;
 
-use super::list::{self, Found, Selection, Window};
+use super::list::{self, Found, SEARCH_BYTES, Selection, Window};
 use super::stored::Races;
 use super::{mode, projection, translator, view};
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
@@ -50,8 +50,8 @@ impl<'a> Shown<'a> {
     }
 
     fn answer(&self, status: StatusCode, user: v1::User) -> Response {
-        let version = user.version;
-        response::tagged(response::scim(status, &self.body(user)), version)
+        let (version, url) = (user.version, self.base.user(&user.id));
+        response::showing(response::scim(status, &self.body(user)), &url, version)
     }
 }
 
@@ -105,7 +105,7 @@ pub async fn list(directory: TenantDirectory, base: BaseUrl, query: ScimQuery) -
 pub async fn search(
     directory: TenantDirectory,
     base: BaseUrl,
-    ScimJson(body): ScimJson,
+    ScimJson(body): ScimJson<SEARCH_BYTES>,
 ) -> Result<Response, ScimError> {
     page(&directory, &base, ListRequest::parse_search(body)?).await
 }

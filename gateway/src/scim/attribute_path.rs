@@ -126,11 +126,19 @@ impl Named {
             .filter_map(|schema| Some((schema, local_name(name, schema)?)))
             .min_by_key(|(_, local)| local.len());
         match schema {
-            None => Err(PathProblem::UnknownSchema),
+            None if is_foreign_urn(name) => Err(PathProblem::UnknownSchema),
+            None => Err(PathProblem::Unknown),
             Some((schema, "")) => Ok(Self::Schema(schema.clone())),
             Some((schema, local)) => in_schema(schema, &local[1..]).map(Self::Attribute),
         }
     }
+}
+
+/// Whether the name can be one of an extension that is registered nowhere here. A misspelt core schema is none: what it names
+/// is to be refused, not ignored.
+fn is_foreign_urn(name: &str) -> bool {
+    let begins = |prefix| strip_prefix_ignoring_case(name, prefix).is_some();
+    (begins("urn:") || name.contains("://")) && !begins("urn:ietf:params:scim:schemas:core:")
 }
 
 /// What stands behind the schema's URN, with the separator in front.
@@ -289,9 +297,15 @@ mod tests {
                 PathProblem::UnknownSchema,
             ),
             (
-                "urn:ietf:params:scim:schemas:core:2.0:Users:userName",
+                "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group:x",
                 PathProblem::UnknownSchema,
             ),
+            (
+                "urn:ietf:params:scim:schemas:core:2.0:Users:userName",
+                PathProblem::Unknown,
+            ),
+            ("active:", PathProblem::Unknown),
+            ("enterprise:department", PathProblem::Unknown),
             ("", PathProblem::Syntax),
             ("name.", PathProblem::Syntax),
             (".name", PathProblem::Syntax),

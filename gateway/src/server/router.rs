@@ -182,6 +182,8 @@ mod tests {
             (get("/Schemas").header("authorization", "Basic eDp5"), 401),
             (get("/Schemas?filter=id+pr"), 403),
             (get("/Schemas/urn:nobody"), 404),
+            (get("/Schemas/%FF"), 404),
+            (get("/ResourceTypes/%FF"), 404),
             (get("/Me"), 501),
         ] {
             let (response, body) = ask(request, "").await;

@@ -127,6 +127,8 @@ fn urls(target: &Target) -> Vec<Input> {
         "/Users/7".to_owned(),
         "/Users/%00".to_owned(),
         "/Users/%ff".to_owned(),
+        "/Schemas/%ff".to_owned(),
+        "/ResourceTypes/%ff".to_owned(),
         "/Users/..%2fGroups".to_owned(),
         "/Users/../Users".to_owned(),
         "/Users/'%20or%20'1'='1".to_owned(),
