@@ -63,6 +63,9 @@ pub(crate) struct Limits {
     pub unread: Duration,
     /// To hang up after the last answer of a connection.
     pub linger: Duration,
+    /// Of a connection, after which its open requests may finish within `answer`: a caller without a token must not keep its
+    /// place for ever.
+    pub age: Duration,
     /// Connections at once.
     pub connections: usize,
 }
@@ -75,6 +78,7 @@ impl Default for Limits {
             answer: Duration::from_secs(60),
             unread: Duration::from_secs(60),
             linger: Duration::from_secs(5),
+            age: Duration::from_secs(600),
             connections: 10_000,
         }
     }

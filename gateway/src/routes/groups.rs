@@ -167,10 +167,9 @@ async fn replace_stored(
     loop {
         let stored = directory.get_group(id).await?;
         if_match.check(stored.version)?;
-        let seen = stored.version;
-        let stored = translate::group::to_scim(stored, &wanted.resource_type, base);
-        let wanted = mutability::replace(&stored, wanted.clone())?;
-        let request = translate::group::replacing(id.to_owned(), &wanted, Some(seen));
+        let before = translate::group::to_scim(stored.clone(), &wanted.resource_type, base);
+        let wanted = mutability::replace(&before, wanted.clone())?;
+        let request = translate::group::replacing_stored(stored, &wanted);
         if let Some(replaced) = races.settle(directory.update_group(request).await).await? {
             return Ok(replaced);
         }

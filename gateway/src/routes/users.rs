@@ -177,10 +177,9 @@ async fn replace_stored(
     loop {
         let stored = directory.get_user(id, false).await?;
         if_match.check(stored.version)?;
-        let seen = stored.version;
-        let stored = translate::user::to_scim(stored, &wanted.resource_type, view(directory.caller()), base);
-        let wanted = mutability::replace(&stored, wanted.clone())?;
-        let request = translate::user::replacing(id.to_owned(), &wanted, Some(seen));
+        let before = translate::user::to_scim(stored.clone(), &wanted.resource_type, view(directory.caller()), base);
+        let wanted = mutability::replace(&before, wanted.clone())?;
+        let request = translate::user::replacing_stored(stored, &wanted);
         if let Some(replaced) = races.settle(directory.update_user(request).await).await? {
             return Ok(replaced);
         }

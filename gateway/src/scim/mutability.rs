@@ -11,16 +11,10 @@ use super::fold::fold;
 use super::resource::Resource;
 use super::schema::{Attribute, Kind, Mutability, ResourceType};
 
-/// Whether a PUT must know what is stored: some extension has an attribute, or a part of one, that a PUT may not change.
+/// Whether a PUT must know what is stored: the tenant has schemas of its own. Some of their attributes a PUT may not change,
+/// and some may be younger than what this gateway remembers of the caller.
 pub fn put_depends_on_stored(resource_type: &ResourceType) -> bool {
-    let extensions = resource_type.extensions.iter().filter(|schema| !schema.is_built_in());
-    extensions
-        .flat_map(|schema| &schema.attributes)
-        .any(|attribute| is_protected(attribute) || attribute.sub_attributes.iter().any(|part| is_protected(part)))
-}
-
-fn is_protected(attribute: &Attribute) -> bool {
-    matches!(attribute.mutability, Mutability::ReadOnly | Mutability::Immutable)
+    resource_type.extensions.iter().any(|schema| !schema.is_built_in())
 }
 
 /// What a PUT makes of the extensions of a stored resource: what is read-only stays; what is immutable and has a value
@@ -170,12 +164,14 @@ fn comparable(attribute: &Attribute, value: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
     use crate::scim::error::ScimType;
     use crate::scim::schema::testing::{ACME, groups, users};
-    use crate::scim::schema::{ResourceKind, ResourceTypes};
+    use crate::scim::schema::{ResourceKind, ResourceTypes, Schema};
 
     fn put(stored: Value, wanted: Value) -> Result<Value, ScimError> {
         let user = |extension: Value| {
@@ -227,7 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn only_schemas_with_protected_attributes_make_a_put_read_first() {
+    fn every_schema_of_the_tenant_makes_a_put_read_first() {
+        let plain = Schema::new("urn:plain", "Plain", "", vec![Attribute::text("x", "")]);
+        let plain = ResourceTypes::new(vec![Arc::new(plain)], Vec::new());
+        assert!(put_depends_on_stored(plain.get(ResourceKind::User)));
+        assert!(!put_depends_on_stored(plain.get(ResourceKind::Group)));
         assert!(put_depends_on_stored(&users()));
         assert!(put_depends_on_stored(&groups()));
         for kind in ResourceKind::ALL {

@@ -470,7 +470,7 @@ mod tests {
             )))
         );
         assert_eq!(
-            parsed(json!({"costCode": "7", "level": "7"})),
+            parsed(json!({"costCode": "7", "level": "seven"})),
             Err(ScimError::invalid_value(format!(
                 "{ACME}:level must be a whole JSON number from -9007199254740991 to 9007199254740991."
             )))

@@ -1,6 +1,6 @@
 //! JSON values, read as what the schema says they are.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -103,12 +103,12 @@ fn read_single(path: &AttributePath, value: Value, reading: Reading) -> Result<O
         }
         Kind::Integer => {
             let expected = "a whole JSON number from -9007199254740991 to 9007199254740991";
-            let number = integer_of(&value).ok_or_else(|| wrong_type(path, expected))?;
+            let number = integer_of(&number_from_text(value)).ok_or_else(|| wrong_type(path, expected))?;
             Ok(Some(number.into()))
         }
         Kind::Decimal => {
             let expected = "a JSON number that a 64-bit float holds";
-            let number = decimal_of(&value).ok_or_else(|| wrong_type(path, expected))?;
+            let number = decimal_of(&number_from_text(value)).ok_or_else(|| wrong_type(path, expected))?;
             Ok(Some(number.into()))
         }
     }
@@ -145,6 +145,14 @@ fn decimal_of(value: &Value) -> Option<f64> {
         (None, None) => true,
     };
     is_exact.then_some(number + 0.0) // there is one zero
+}
+
+/// A number that comes as text becomes one: the custom attributes of Entra are texts, whatever they are mapped to.
+fn number_from_text(value: Value) -> Value {
+    let number = value
+        .as_str()
+        .and_then(|text| serde_json::from_str::<Number>(text).ok());
+    number.map_or(value, Value::Number)
 }
 
 /// A JSON boolean, or the words that Entra sends without its compliance flag: `"True"`, `"False"` (fixture 050).

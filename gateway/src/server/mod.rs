@@ -8,6 +8,7 @@ mod unparsed;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use directory_proto::service::{Runtime, admin};
 use directory_proto::v1::WhoAmIRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use self::connection::Guarded;
@@ -111,7 +113,7 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
 
     let server = http_server(limits);
     let free = Arc::new(Semaphore::new(limits.connections));
-    let open = GracefulShutdown::new();
+    let closing = CancellationToken::new();
     let mut connections = JoinSet::new();
     loop {
         let (place, stream) = tokio::select! {
@@ -121,16 +123,19 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
         };
         let service = TowerToHyperService::new(router.clone());
         let stream = TokioIo::new(Guarded::new(stream, limits));
-        let connection = open.watch(server.serve_connection(stream, service).into_owned());
+        let connection = server.serve_connection(stream, service).into_owned();
+        let served = serve_connection(connection, closing.clone(), limits);
         connections.spawn(async move {
             let _place = place;
-            connection.await
+            served.await;
         });
     }
     background.shutdown().await;
     health.set_ready(false);
     drop(listener);
-    let finished = tokio::time::timeout(config.shutdown_grace, open.shutdown()).await;
+    closing.cancel();
+    let all_closed = async { while connections.join_next().await.is_some() {} };
+    let finished = timeout(config.shutdown_grace, all_closed).await;
     if finished.is_err() {
         let left = connections.len();
         tracing::warn!(connections = left, "cut off the connections that outlived the grace");
@@ -138,6 +143,28 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
     connections.shutdown().await;
     tracing::info!("stopped serving SCIM 2.0");
     Ok(())
+}
+
+type Connection =
+    auto::Connection<'static, TokioIo<Guarded<TcpStream>>, TowerToHyperService<axum::Router>, TokioExecutor>;
+
+/// Serves a connection until its caller hangs up, or until the gateway closes or the connection is old: then it takes no
+/// more requests, and those that are open may finish. An old one that does not end is dropped, with whatever its caller
+/// leaves unread: over HTTP/2 a ping now and then, or a stream without a window, would keep it for ever.
+async fn serve_connection(connection: Connection, closing: CancellationToken, limits: Limits) {
+    let mut connection = pin!(connection);
+    let is_old = tokio::select! {
+        _ = connection.as_mut() => return,
+        () = closing.cancelled() => false,
+        () = sleep(limits.age) => true,
+    };
+    connection.as_mut().graceful_shutdown();
+    // How a connection ends is its caller's affair.
+    if is_old {
+        let _ = timeout(limits.answer, connection).await;
+    } else {
+        let _ = connection.await;
+    }
 }
 
 /// HTTP/1.1 and HTTP/2 on one port, which give up on callers who are silent.

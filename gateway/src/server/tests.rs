@@ -151,6 +151,44 @@ async fn a_caller_who_never_hangs_up_is_cut_off_after_the_last_answer() {
     drop(first);
 }
 
+/// The types of the HTTP/2 frames in here.
+fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [high, middle, low, kind, rest @ ..] = bytes {
+        types.push(*kind);
+        let length = u32::from_be_bytes([0, *high, *middle, *low]) as usize;
+        bytes = rest.get(5 + length..).unwrap_or_default();
+    }
+    types
+}
+
+#[tokio::test]
+async fn an_old_connection_is_told_to_end_and_cut_off_with_what_is_unread() {
+    let limits = Limits {
+        age: SHORT,
+        answer: SHORT,
+        ..Limits::default()
+    };
+    let gateway = Running::start(limits).await;
+    let mut stream = gateway.connect().await;
+    // Settings without a window, so that no answer gets through, and GET http://h/scim/v2/Schemas in one frame of headers.
+    let frames = [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0",
+        b"\0\0\x17\x01\x05\0\0\0\x01\x82\x86\x44\x10/scim/v2/Schemas\x41\x01h",
+    ];
+    stream.write_all(&frames.concat()).await.unwrap();
+
+    let mut answer = Vec::new();
+    let ended = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+
+    let (headers, data, going_away) = (1, 0, 7);
+    let types = frame_types(&answer);
+    assert!(ended.is_ok(), "{types:?}");
+    assert!(types.contains(&headers) && types.contains(&going_away), "{types:?}");
+    assert!(!types.contains(&data), "{types:?}");
+}
+
 #[tokio::test]
 async fn one_connection_too_many_waits_for_its_place() {
     let limits = Limits {

@@ -84,6 +84,15 @@ pub fn replacing(id: String, wanted: &Resource, expected_version: Option<i64>) -
     }
 }
 
+/// What a PUT writes where something that is stored stays: `wanted` has it already, except what nobody here knows.
+pub fn replacing_stored(stored: v1::Group, wanted: &Resource) -> v1::UpdateGroupRequest {
+    let mut request = replacing(stored.id, wanted, Some(stored.version));
+    if let Some(group) = &mut request.group {
+        keep_unknown(&mut group.extensions, stored.extensions, &wanted.resource_type);
+    }
+    request
+}
+
 /// What a PATCH writes that is not about extensions.
 pub fn patching(id: String, patch: GroupPatch, expected_version: Option<i64>) -> v1::UpdateGroupRequest {
     let GroupPatch {
@@ -214,5 +223,33 @@ mod tests {
         assert_eq!(request.group.unwrap().external_id, None);
         assert_eq!(request.members.unwrap().remove, ["a"]);
         assert_eq!(request.expected_version, Some(3));
+    }
+
+    #[test]
+    fn a_put_keeps_what_younger_schemas_brought() {
+        use crate::scim::schema::testing::{ACME_GROUP, groups as registered};
+        let text = |text: &str| prost_types::Value {
+            kind: Some(prost_types::value::Kind::StringValue(text.to_owned())),
+        };
+        let values = |name: &str| prost_types::Struct {
+            fields: [(name.to_owned(), text("old"))].into(),
+        };
+        let mut ours = values("new");
+        ours.fields.insert("purpose".to_owned(), text("old"));
+        let stored = v1::Group {
+            id: "id".to_owned(),
+            version: 7,
+            extensions: [(ACME_GROUP.to_owned(), ours), ("urn:new".to_owned(), values("x"))].into(),
+            ..v1::Group::default()
+        };
+        let wanted = Resource::parse(&registered(), json!({"displayName": "G", ACME_GROUP: {"purpose": "p"}})).unwrap();
+
+        let request = replacing_stored(stored, &wanted);
+
+        let written = request.group.unwrap().extensions;
+        assert_eq!(request.expected_version, Some(7));
+        assert_eq!(written["urn:new"], values("x"));
+        assert_eq!(written[ACME_GROUP].fields["new"], text("old"));
+        assert_ne!(written[ACME_GROUP].fields["purpose"], text("old"));
     }
 }

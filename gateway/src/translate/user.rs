@@ -72,6 +72,15 @@ pub fn replacing(id: String, wanted: &Resource, expected_version: Option<i64>) -
     }
 }
 
+/// What a PUT writes where something that is stored stays: `wanted` has it already, except what nobody here knows.
+pub fn replacing_stored(stored: v1::User, wanted: &Resource) -> v1::UpdateUserRequest {
+    let mut request = replacing(stored.id, wanted, Some(stored.version));
+    if let Some(user) = &mut request.user {
+        keep_unknown(&mut user.extensions, stored.extensions, &wanted.resource_type);
+    }
+    request
+}
+
 /// What a PATCH of a user writes, in the version that was read.
 pub fn patching(stored: v1::User, patched: &Patched) -> v1::UpdateUserRequest {
     let mut user = from_scim(&patched.resource);
@@ -531,5 +540,33 @@ mod tests {
         assert!(!mask(Value::Null).contains(&"source_active".to_owned()));
         assert!(mask(json!(false)).contains(&"source_active".to_owned()));
         assert_eq!(mask(json!(true)).len(), 21);
+    }
+
+    #[test]
+    fn a_put_keeps_what_younger_schemas_brought() {
+        use crate::scim::schema::testing::{ACME, users as registered};
+        let text = |text: &str| prost_types::Value {
+            kind: Some(prost_types::value::Kind::StringValue(text.to_owned())),
+        };
+        let values = |name: &str| prost_types::Struct {
+            fields: [(name.to_owned(), text("old"))].into(),
+        };
+        let mut ours = values("new");
+        ours.fields.insert("costCode".to_owned(), text("old"));
+        let stored = v1::User {
+            id: "id".to_owned(),
+            version: 7,
+            extensions: [(ACME.to_owned(), ours), ("urn:new".to_owned(), values("x"))].into(),
+            ..v1::User::default()
+        };
+        let wanted = Resource::parse(&registered(), json!({"userName": "ada", ACME: {"costCode": "2"}})).unwrap();
+
+        let request = replacing_stored(stored, &wanted);
+
+        let written = request.user.unwrap().extensions;
+        assert_eq!(request.expected_version, Some(7));
+        assert_eq!(written["urn:new"], values("x"));
+        assert_eq!(written[ACME].fields["new"], text("old"));
+        assert_ne!(written[ACME].fields["costCode"], text("old"));
     }
 }

@@ -14,7 +14,7 @@ use crate::scim::resource::Resource;
 use crate::scim::schema::{Kind, Mutability};
 use crate::scim::value::{is_hollow, is_primary};
 
-/// Applies one operation and says which attributes it was about; none if its condition does not hold.
+/// Applies one operation and says which attributes it was about; none if it is a removal whose condition does not hold.
 pub(super) fn apply(
     operation: Operation,
     resource: &mut Resource,
@@ -29,7 +29,12 @@ pub(super) fn apply(
         change,
     } = operation;
     if when.is_some_and(|when| !evaluate(&when, resource)) {
-        return Ok(Vec::new());
+        return match change {
+            Change::Remove => Ok(Vec::new()),
+            Change::Add(_) | Change::Replace(_) => Err(ScimError::no_target(format!(
+                "The value of {whole} does not match the filter in the path."
+            ))),
+        };
     }
     check_writable(&path)?;
     let named = named_by(&path, &change);

@@ -75,7 +75,7 @@ impl SentOperation {
 pub(super) struct Operation {
     pub(super) path: AttributePath,
     pub(super) elements: Elements,
-    /// The operation has an effect only on a resource that satisfies this.
+    /// On a resource that does not satisfy this, a removal has no effect and anything else no target.
     pub(super) when: Option<Filter>,
     pub(super) change: Change,
 }

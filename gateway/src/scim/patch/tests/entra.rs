@@ -204,6 +204,21 @@ fn a_manager_is_cleared_in_many_forms() {
 }
 
 #[test]
+fn a_filter_on_the_manager_is_a_condition_only_where_patch_is_strict() {
+    let managed = |by: &str| ada_with(json!({ENT: {"manager": {"value": by}}}));
+    let replaced = |old: &str, mode: Mode| {
+        let path = format!("manager[value eq \"{old}\"]");
+        let operations = json!([{"op": "replace", "path": path, "value": {"value": "9"}}]);
+        patched_from(managed("7"), operations, mode)
+    };
+
+    assert_eq!(replaced("7", Mode::Strict), Ok(managed("9")));
+    assert_eq!(replaced("8", Mode::Tolerant), Ok(managed("9")));
+    let error = replaced("8", Mode::Strict).unwrap_err();
+    assert_eq!((error.status, error.scim_type), (400, Some(ScimType::NoTarget)));
+}
+
+#[test]
 fn roles_arrive_as_json_text() {
     let role = "{\"id\":\"1\",\"value\":\"25\",\"displayName\":\"Editor\"}";
     let roles = json!({"roles": [{"value": "25", "display": "Editor"}]});

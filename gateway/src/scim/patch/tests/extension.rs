@@ -47,6 +47,11 @@ fn values_of_every_type_are_set_in_both_dialects() {
             json!({"level": 7, "rate": 2.0}),
         ),
         (
+            json!([{"op": "Add", "path": urn("level"), "value": "-7"}, {"op": "add", "path": urn("rate"), "value": "1.5e1"},
+                   {"op": "replace", "path": urn("levels"), "value": ["1", 2]}]),
+            json!({"level": -7, "rate": 15.0, "levels": [1, 2]}),
+        ),
+        (
             json!([{"op": "replace", "value": {urn("remote"): "True", urn("hired"): "2026-01-31T12:00:00Z"}}]),
             json!({"remote": true, "hired": "2026-01-31T12:00:00Z"}),
         ),
@@ -144,7 +149,18 @@ fn a_value_that_does_not_fit_is_refused_and_so_is_a_name_that_is_none() {
     let urn = |name: &str| format!("{ACME}:{name}");
     for (operations, scim_type) in [
         (json!([{"op": "add", "path": urn("level"), "value": 1.5}]), InvalidValue),
-        (json!([{"op": "add", "path": urn("level"), "value": "7"}]), InvalidValue),
+        (
+            json!([{"op": "add", "path": urn("level"), "value": "seven"}]),
+            InvalidValue,
+        ),
+        (
+            json!([{"op": "add", "path": urn("level"), "value": "7.5"}]),
+            InvalidValue,
+        ),
+        (
+            json!([{"op": "add", "path": urn("rate"), "value": "NaN"}]),
+            InvalidValue,
+        ),
         (
             json!([{"op": "add", "path": urn("level"), "value": 9_007_199_254_740_992_i64}]),
             InvalidValue,
@@ -209,6 +225,37 @@ fn a_simple_element_that_the_filter_describes_is_created_unless_patch_is_strict(
 
     assert_eq!(tolerant, Ok(stored_with(json!({"tags": ["a", "b", "z"]}))));
     assert_eq!(strict.scim_type, Some(ScimType::NoTarget));
+}
+
+#[test]
+fn a_filter_on_what_the_server_writes_creates_no_element() {
+    let operations = json!([{"op": "add", "path": format!("{ACME}:cars[checked eq \"no\"].value"), "value": "c2"}]);
+
+    let error = patched(stored(), operations, Mode::Tolerant).unwrap_err();
+
+    assert_eq!(error.scim_type, Some(ScimType::NoTarget));
+}
+
+#[test]
+fn a_filter_on_a_single_value_is_a_condition() {
+    let room = |number: &str| format!("{ACME}:desk[room eq \"{number}\"]");
+    let part = |number: &str| format!("{}.room", room(number));
+    let moved = stored_with(json!({"desk": {"room": "9", "asset": "X", "floor": "2"}}));
+    for mode in [Mode::Tolerant, Mode::Strict] {
+        for op in ["add", "replace"] {
+            for (path, value) in [(room("1"), json!({"room": "9"})), (part("1"), json!("9"))] {
+                let operations = json!([{"op": op, "path": path, "value": value}]);
+                assert_eq!(patched(stored(), operations, mode), Ok(moved.clone()));
+            }
+            for (path, value) in [(room("2"), json!({"room": "9"})), (part("2"), json!("9"))] {
+                let operations = json!([{"op": op, "path": path, "value": value}]);
+                let error = patched(stored(), operations, mode).unwrap_err();
+                assert_eq!(error.scim_type, Some(ScimType::NoTarget));
+            }
+        }
+        let unassignment = json!([{"op": "replace", "path": part("2"), "value": ""}]);
+        assert_eq!(patched(stored(), unassignment, mode), Ok(stored()));
+    }
 }
 
 #[test]
