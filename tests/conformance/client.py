@@ -16,6 +16,7 @@ from scim2_models import PatchOp, PatchOperation, Resource, ResourceType, Schema
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 STATUS = "urn:rollcall:params:scim:schemas:extension:status:2.0:User"
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
@@ -80,9 +81,10 @@ def discovery() -> None:
     global User, Group
     scim.discover()
     config = scim.provider.config
-    for feature in (config.patch, config.filter, config.sort, config.etag):
+    for feature in (config.patch, config.bulk, config.filter, config.sort, config.etag):
         assert feature.supported is True, feature
     assert config.change_password.supported is False
+    assert (config.bulk.max_operations, config.bulk.max_payload_size) == (1000, 4 * 1024 * 1024)
     assert 200 <= config.filter.max_results <= 1000, config.filter
     assert config.pagination.cursor is True and config.pagination.index is True
     assert config.pagination.default_pagination_method == "index"
@@ -316,8 +318,64 @@ def search() -> None:
     scim.delete(User, joan.id)
 
 
+def bulk() -> None:
+    old, leaver = create_user("old"), create_user("leaver")
+    operations = [
+        # The group comes first: its members are not there yet.
+        {
+            "method": "POST",
+            "path": "/Groups",
+            "bulkId": "team",
+            "data": {
+                "schemas": [GROUP],
+                "displayName": "Team",
+                "members": [{"value": "bulkId:new"}, {"value": old.id}],
+            },
+        },
+        {"method": "POST", "path": "/Users", "bulkId": "new", "data": user("new")},
+        {"method": "PUT", "path": f"/Users/{old.id}", "version": old.meta.version, "data": user("old", title="Put")},
+        {
+            "method": "PATCH",
+            "path": "/Users/bulkId:new",
+            "data": one_operation(op="add", path="title", value="Patched"),
+        },
+        {"method": "DELETE", "path": f"/Users/{leaver.id}", "version": leaver.meta.version},
+        {"method": "POST", "path": "/Users", "bulkId": "double", "data": user("OLD")},
+        {"method": "DELETE", "path": f"/Users/{NOBODY}"},
+    ]
+    done = scim.bulk({"schemas": [BULK_REQUEST], "Operations": operations}).operations
+    assert [(one.method, one.bulk_id) for one in done] == [(one["method"], one.get("bulkId")) for one in operations]
+    assert [one.status for one in done] == [201, 201, 200, 200, 204, 409, 404], done
+    assert done[5].response.scim_type == "uniqueness" and done[5].response.status == 409
+    assert all(one.response is None for one in done[:5])
+    assert all(one.version.startswith('W/"') for one in done[:4])
+    group_id, new_id = (str(done[index].location).rsplit("/", 1)[1] for index in (0, 1))
+
+    group = scim.query(Group, group_id)
+    assert {member.value for member in group.members} == {new_id, old.id}
+    assert (scim.query(User, new_id).title, scim.query(User, old.id).title) == ("Patched", "Put")
+    refused(404, None, lambda: scim.query(User, leaver.id))
+
+    stopped = scim.bulk(
+        {
+            "schemas": [BULK_REQUEST],
+            "failOnErrors": 1,
+            "Operations": [
+                {"method": "DELETE", "path": f"/Users/{NOBODY}"},
+                {"method": "DELETE", "path": f"/Groups/{group_id}"},
+            ],
+        }
+    ).operations
+    assert [one.status for one in stopped] == [404], "after so many errors nothing more is done"
+    ending = [
+        {"method": "DELETE", "path": path} for path in (f"/Groups/{group_id}", f"/Users/{new_id}", f"/Users/{old.id}")
+    ]
+    ended = scim.bulk({"schemas": [BULK_REQUEST], "Operations": ending}).operations
+    assert [one.status for one in ended] == [204, 204, 204]
+
+
 def main() -> None:
-    sections = [discovery, life_of_a_user, pages, projection, groups, extensions, search]
+    sections = [discovery, life_of_a_user, pages, projection, groups, extensions, search, bulk]
     for section in sections:
         section()
         left = [ask(model).total_results for model in (User, Group)]
