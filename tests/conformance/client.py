@@ -18,6 +18,8 @@ GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 STATUS = "urn:rollcall:params:scim:schemas:extension:status:2.0:User"
+# Registered for this tenant by tests/conformance/run, from client.schema.json.
+BADGE = "urn:example:params:scim:schemas:extension:badge:2.0:User"
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
 scim = typed()
@@ -95,9 +97,9 @@ def discovery() -> None:
     types = scim.query(ResourceType).resources
     assert sorted((kind.name, kind.endpoint) for kind in types) == [("Group", "/Groups"), ("User", "/Users")]
     extensions = {kind.name: {str(extension.schema_) for extension in kind.schema_extensions or []} for kind in types}
-    assert extensions == {"User": {ENTERPRISE, STATUS}, "Group": set()}, extensions
+    assert extensions == {"User": {ENTERPRISE, STATUS, BADGE}, "Group": set()}, extensions
     schemas = {schema.id: schema for schema in scim.query(Schema).resources}
-    assert set(schemas) == {USER, GROUP, ENTERPRISE, STATUS}, set(schemas)
+    assert set(schemas) == {USER, GROUP, ENTERPRISE, STATUS, BADGE}, set(schemas)
     for urn, schema in schemas.items():
         assert scim.query(Schema, urn).attributes == schema.attributes
     assert scim.query(ResourceType, "User").endpoint == "/Users"
@@ -297,6 +299,40 @@ def extensions() -> None:
         scim.delete(User, user.id)
 
 
+def tenant_extension() -> None:
+    badge = {"number": "B-1", "floors": [3, 1], "pin": "1815", "issued": "2026-01-31T12:00:00Z"}
+    one = create_user("worker", **{BADGE: badge})
+    Badge = User.get_extension_model(BADGE)
+    assert (one[Badge].number, one[Badge].floors, one[Badge].pin) == ("B-1", [3, 1], None)
+    assert set(one.schemas) == {USER, STATUS, BADGE}
+
+    for term in (f'{BADGE}:number sw "b-"', f"{BADGE}:floors eq 3", f'{BADGE}:issued lt "2026-02-01T00:00:00Z"'):
+        found = ask(User, filter=term)
+        assert [user.id for user in found.resources] == [one.id], term
+    assert ask(User, filter=f"{BADGE}:floors gt 3").total_results == 0
+    only = scim.query(User, one.id, SearchRequest(attributes=[f"{BADGE}:number"]))
+    assert (only[Badge].number, only[Badge].floors, only.user_name) == ("B-1", None, None)
+    refused(409, "uniqueness", lambda: create_user("other", **{BADGE: {"number": "b-1"}}))
+    for scim_type, operation in (
+        ("invalidValue", {"op": "add", "path": f"{BADGE}:floors", "value": ["x"]}),
+        ("mutability", {"op": "replace", "path": f"{BADGE}:issued", "value": "2027-01-31T12:00:00Z"}),
+        ("invalidPath", {"op": "add", "path": f"{BADGE}:colour", "value": "red"}),
+    ):
+        refused(400, scim_type, lambda operation=operation: scim.modify(User, one.id, one_operation(**operation)))
+
+    patched = patch(
+        (one,),
+        {"op": "replace", "path": f"{BADGE}:number", "value": "B-2"},
+        {"op": "remove", "path": f"{BADGE}:floors"},
+    )
+    assert (patched[Badge].number, patched[Badge].floors) == ("B-2", None)
+    patched[Badge].floors = [7]
+    assert scim.replace(patched)[Badge].floors == [7]
+    gone = patch((User, one.id), {"op": "remove", "path": BADGE})
+    assert gone[Badge] is None and BADGE not in gone.schemas
+    scim.delete(User, one.id)
+
+
 def search() -> None:
     joan = create_user("joan")
     group = create_group("Joan's", [joan])
@@ -375,7 +411,7 @@ def bulk() -> None:
 
 
 def main() -> None:
-    sections = [discovery, life_of_a_user, pages, projection, groups, extensions, search, bulk]
+    sections = [discovery, life_of_a_user, pages, projection, groups, extensions, tenant_extension, search, bulk]
     for section in sections:
         section()
         left = [ask(model).total_results for model in (User, Group)]
