@@ -74,6 +74,7 @@ fn unknown(target: &Target) -> Vec<Input> {
         ("PATCH", format!("/Groups/{}", target.group)),
         ("DELETE", format!("/Groups/{}", target.group)),
         ("POST", "/.search".to_owned()),
+        ("POST", "/Bulk".to_owned()),
     ] {
         let nobody = request(target, method, &path)
             .with("authorization", "Bearer nobody")

@@ -37,6 +37,8 @@ pub(super) struct Request {
 enum Expected {
     /// A SCIM error.
     Error(u16, Option<&'static str>),
+    /// A bulk answer, whose one operation failed so.
+    Operation(u16, Option<&'static str>),
     /// HTTP/2's farewell: what came began as HTTP/2, so nothing else would be understood.
     GoAway,
 }
@@ -96,6 +98,15 @@ impl Request {
             name: name.into(),
             sent: Sent::Request(self),
             expected: Expected::Error(status, scim_type),
+        }
+    }
+
+    /// The answer is a bulk answer whose one operation has this error.
+    pub(super) fn fails_in_bulk(self, name: impl Into<String>, status: u16, scim_type: Option<&'static str>) -> Input {
+        Input {
+            name: name.into(),
+            sent: Sent::Request(self),
+            expected: Expected::Operation(status, scim_type),
         }
     }
 
@@ -165,6 +176,16 @@ impl Input {
                 answer.has_status(status)?;
                 answer.is_scim()?;
                 is_error(&answer.body, status, scim_type)
+            }
+            Expected::Operation(status, scim_type) => {
+                answer.has_status(200)?;
+                answer.is_scim()?;
+                let operation = &answer.body["Operations"][0];
+                ensure(
+                    operation["status"] == json!(status.to_string()),
+                    "the operation has another status",
+                )?;
+                is_error(&operation["response"], status, scim_type)
             }
             Expected::GoAway => Ok(()),
         }

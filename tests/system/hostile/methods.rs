@@ -23,6 +23,7 @@ pub(super) fn inputs(target: &Target) -> Vec<Input> {
         ("/.search", &["GET", "PUT", "DELETE"]),
         ("/Users/.search", &["GET", "PUT", "DELETE"]),
         ("/Groups/.search", &["GET", "PATCH"]),
+        ("/Bulk", &["GET", "PUT", "PATCH", "DELETE"]),
     ] {
         for method in methods {
             inputs.push(request(target, method, path).body("{}").is(

@@ -3,6 +3,7 @@
 //! cycle works afterwards.
 
 mod authorisation;
+mod bulk;
 mod connection;
 mod content_types;
 mod etags;
@@ -97,7 +98,7 @@ struct Group {
     inputs: fn(&Target) -> Vec<Input>,
 }
 
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 13] = [
     Group {
         name: "json",
         inputs: json_text::inputs,
@@ -137,6 +138,10 @@ const GROUPS: [Group; 12] = [
     Group {
         name: "connection",
         inputs: connection::inputs,
+    },
+    Group {
+        name: "bulk",
+        inputs: bulk::inputs,
     },
     Group {
         name: "methods",
