@@ -491,7 +491,7 @@ async fn what_nobody_registered_is_ignored(database: Database) {
     let system = System::start(database).await;
     let scim = acme(&system).await;
     let other = system.tenant("other").await.scim;
-    let reader = scim.with_token(&system.issue("acme", &[Scope::Read], SOURCE).await);
+    let reader = scim.with_token(&system.issue("acme", &[Scope::Read], "").await);
 
     let created = other
         .post("/Users", &person("ada", json!({"level": "no number"})))

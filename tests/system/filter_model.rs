@@ -108,7 +108,8 @@ fn leaves(kind: ResourceKind) -> Vec<Leaf> {
         .filter(|(_, attribute)| attribute.name != "password")
     {
         let path = format!("{prefix}{}", attribute.name);
-        let parts = attribute.sub_attributes.iter();
+        // A version is opaque: it is only ever equal or not.
+        let parts = attribute.sub_attributes.iter().filter(|part| part.name != "version");
         leaves.extend(parts.map(|part| leaf(format!("{path}.{}", part.name), part)));
         leaves.push(leaf(path, attribute));
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::error::SCIM_JSON;
-use crate::extract::RequestId;
+use crate::extract::{Host, RequestId};
 use crate::routes;
 use crate::scim::bulk::{Endpoint, Method};
 use crate::scim::error::ScimError;
@@ -85,6 +85,7 @@ pub struct RouterDoor {
     headers: HeaderMap,
     uri: Uri,
     request_id: Option<RequestId>,
+    host: Option<Host>,
 }
 
 impl RouterDoor {
@@ -100,6 +101,7 @@ impl RouterDoor {
             headers,
             uri: whole.uri,
             request_id: whole.extensions.get().cloned(),
+            host: whole.extensions.get().cloned(),
         }
     }
 
@@ -127,6 +129,9 @@ impl RouterDoor {
         }
         if let Some(request_id) = &self.request_id {
             request.extensions_mut().insert(request_id.clone());
+        }
+        if let Some(host) = &self.host {
+            request.extensions_mut().insert(host.clone());
         }
         Ok(request)
     }
