@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::databases::Database;
 use crate::support::scim::{GROUP, Scim, USER, encode, user};
-use crate::support::system::{SOURCE, System};
+use crate::support::system::System;
 
 on_every_database! {
     registered_attributes_are_discovered_by_their_tenant_alone,

@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn every_schema_of_the_tenant_makes_a_put_read_first() {
-        let plain = Schema::new("urn:plain", "Plain", "", vec![Attribute::text("x", "")]);
+        let plain = Schema::new("urn:plain", "Plain", "", vec![Attribute::new(Kind::String, "x", "")]);
         let plain = ResourceTypes::new(vec![Arc::new(plain)], Vec::new());
         assert!(put_depends_on_stored(plain.get(ResourceKind::User)));
         assert!(!put_depends_on_stored(plain.get(ResourceKind::Group)));
