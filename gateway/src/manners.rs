@@ -51,9 +51,9 @@ pub async fn media_type(request: Request, next: Next) -> Response {
 /// What a request asks for that names no endpoint of ours: OPTIONS of the whole server, and CONNECT.
 pub async fn whole_server(request: Request, next: Next) -> Response {
     let allow = [(ALLOW, EVERY_METHOD)];
-    match request.method() {
-        &Method::OPTIONS if request.uri().path() == "*" => (allow, StatusCode::NO_CONTENT).into_response(),
-        &Method::CONNECT => (allow, other_method(Method::CONNECT).await).into_response(),
+    match *request.method() {
+        Method::OPTIONS if request.uri().path() == "*" => (allow, StatusCode::NO_CONTENT).into_response(),
+        Method::CONNECT => (allow, other_method(Method::CONNECT).await).into_response(),
         _ => next.run(request).await,
     }
 }

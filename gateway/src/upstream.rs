@@ -60,10 +60,11 @@ impl FromRequestParts<Gateway> for BaseUrl {
             return Ok(base.clone());
         }
         let named = parts.extensions.get::<Host>();
-        let forwarded = gateway
-            .trusts_forwarded
-            .then(|| Forwarded::read(&parts.headers))
-            .unwrap_or_default();
+        let forwarded = if gateway.trusts_forwarded {
+            Forwarded::read(&parts.headers)
+        } else {
+            Forwarded::default()
+        };
         let scheme = forwarded.scheme.unwrap_or("http");
         Ok(Self::of_host(scheme, forwarded.host.as_ref().or(named)))
     }
