@@ -11,7 +11,6 @@ mod conformance;
 mod crash;
 mod entra;
 mod extensions;
-mod filter_model;
 mod filters;
 mod hostile;
 mod lists;
