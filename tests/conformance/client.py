@@ -328,8 +328,9 @@ def tenant_extension() -> None:
     assert (patched[Badge].number, patched[Badge].floors) == ("B-2", None)
     patched[Badge].floors = [7]
     assert scim.replace(patched)[Badge].floors == [7]
-    gone = patch((User, one.id), {"op": "remove", "path": BADGE})
-    assert gone[Badge] is None and BADGE not in gone.schemas
+    # It holds what is immutable, and RFC 7644 section 3.5.2.2 wants that refused.
+    refused(400, "mutability", lambda: scim.modify(User, one.id, one_operation(op="remove", path=BADGE)))
+    assert scim.query(User, one.id)[Badge].floors == [7]
     scim.delete(User, one.id)
 
 
