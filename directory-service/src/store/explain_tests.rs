@@ -2,7 +2,7 @@
 //! its order is read from there, on both databases, among 10,000 analysed rows.
 
 use sea_orm::sea_query::SelectStatement;
-use sea_orm::{ConnectionTrait as _, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::testing::{T0, TestDb, insert_users, on_every_database};
 use crate::domain::attribute::{
@@ -12,20 +12,28 @@ use crate::domain::extension::{ExtensionQuestion, Test};
 use crate::domain::filter::{
     Comparison, Filter, GroupElement, GroupFilter, Literal, Operator, Order, UserElement, UserFilter, UserOrderKey,
 };
-use crate::domain::id::TenantId;
+use crate::domain::id::{GroupId, TenantId};
 use crate::domain::page::{PageKey, PagePosition, PageRequest, Place, Walk};
 
 const ROWS: usize = 10_000;
 
 async fn plan(db: &TestDb, select: &SelectStatement) -> String {
-    let backend = db.db.backend();
-    let mut statement = backend.build(select);
-    let (explain, column) = match backend {
-        DbBackend::Postgres => ("EXPLAIN", 0),
-        _ => ("EXPLAIN QUERY PLAN", 3),
+    let mut statement = db.db.backend().build(select);
+    let explain = match db.db.backend() {
+        DbBackend::Postgres => "EXPLAIN",
+        _ => "EXPLAIN QUERY PLAN",
     };
     statement.sql = format!("{explain} {}", statement.sql);
-    let rows = db.db.writer().query_all_raw(statement).await.unwrap();
+    explained(db.db.writer(), statement).await
+}
+
+/// What an EXPLAIN says.
+async fn explained<C: ConnectionTrait>(conn: &C, explain: Statement) -> String {
+    let column = match conn.get_database_backend() {
+        DbBackend::Postgres => 0,
+        _ => 3,
+    };
+    let rows = conn.query_all_raw(explain).await.unwrap();
     let lines = rows.iter().map(|row| row.try_get_by_index::<String>(column).unwrap());
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -248,4 +256,38 @@ async fn a_page_in_the_order_of_an_indexed_attribute_is_read_from_its_index(db: 
             }
         }
     }
+}
+
+on_every_database! { who_stays_in_a_group_is_looked_up_and_not_searched_for_one_by_one }
+
+async fn who_stays_in_a_group_is_looked_up_and_not_searched_for_one_by_one(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let group = GroupId::generate();
+    let ids = insert_users(&db, &actor, ROWS).await;
+    let (after, until) = (Some(ids[0]), Some(ids[ROWS - 1]));
+    let tx = db.db.begin_write().await.unwrap();
+
+    let delete = super::memberships::delete_between(&tx, actor.tenant, group, after, until, &ids);
+
+    let mut statement = db.db.backend().build(&delete);
+    if db.db.backend() != DbBackend::Postgres {
+        statement.sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+        let plan = explained(&tx, statement).await;
+        assert!(plan.contains("user_id>? AND user_id<?"), "{plan}");
+        return;
+    }
+    // The plan that is kept for all executions, which knows nothing of the values: PostgreSQL takes it after five of them.
+    let values = format!("'{0}', '{1}', '{0}', '{0}', '{{}}'", actor.tenant.uuid(), group.uuid());
+    tx.execute_unprepared(&format!("PREPARE others AS {}", statement.sql))
+        .await
+        .unwrap();
+    tx.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan")
+        .await
+        .unwrap();
+    let explain = format!("EXPLAIN EXECUTE others ({values})");
+    let plan = explained(&tx, Statement::from_string(DbBackend::Postgres, explain)).await;
+    assert!(
+        plan.contains("hashed SubPlan") && plan.contains("user_id <= $4"),
+        "{plan}"
+    );
 }

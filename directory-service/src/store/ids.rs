@@ -17,11 +17,12 @@ pub(super) fn is_one_of<C: ConnectionTrait>(conn: &C, column: Expr, ids: impl It
     }
 }
 
-/// The column is none of these ids.
+/// The column is none of these ids. On PostgreSQL they become rows, of which it makes a hash table: `<> ALL` compares each row
+/// with each id, ten thousand times ten thousand, in the plan that it keeps for a statement after five executions.
 pub(super) fn is_none_of<C: ConnectionTrait>(conn: &C, column: Expr, ids: impl Iterator<Item = Uuid>) -> Expr {
     let ids: Vec<Uuid> = ids.collect();
     match conn.get_database_backend() {
-        DbBackend::Postgres => Expr::cust_with_exprs("$1 <> ALL($2)", [column, Expr::val(ids)]),
+        DbBackend::Postgres => Expr::cust_with_exprs("$1 NOT IN (SELECT unnest($2::uuid[]))", [column, Expr::val(ids)]),
         _ => column.is_not_in(ids),
     }
 }

@@ -101,7 +101,6 @@ pub async fn delete_others(
     group: GroupId,
     kept: &[UserId],
 ) -> Result<Vec<UserId>, StoreError> {
-    let id = || column(membership::Column::UserId);
     let mut removed = Vec::new();
     // Each chunk answers for the ids up to its last one, the last chunk for all the rest: so they share no id.
     let mut chunks = kept.chunks(CHUNK).peekable();
@@ -109,22 +108,36 @@ pub async fn delete_others(
     loop {
         let chunk = chunks.next().unwrap_or_default();
         let until = chunk.last().copied().filter(|_| chunks.peek().is_some());
-        let mut delete = delete_from(tenant, group);
-        if let Some(after) = after {
-            delete.and_where(id().gt(UserId::uuid(after)));
-        }
-        if let Some(until) = until {
-            delete.and_where(id().lte(until.uuid()));
-        }
-        if !chunk.is_empty() {
-            delete.and_where(is_none_of(tx, id(), chunk.iter().map(|id| id.uuid())));
-        }
+        let delete = delete_between(tx, tenant, group, after, until, chunk);
         removed.extend(user_ids(&tx.query_all(&delete).await?)?);
         after = until;
         if until.is_none() {
             return Ok(removed);
         }
     }
+}
+
+/// Takes every member but these whose id is greater than `after` and not greater than `until`.
+pub(super) fn delete_between<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    group: GroupId,
+    after: Option<UserId>,
+    until: Option<UserId>,
+    kept: &[UserId],
+) -> DeleteStatement {
+    let id = || column(membership::Column::UserId);
+    let mut delete = delete_from(tenant, group);
+    if let Some(after) = after {
+        delete.and_where(id().gt(after.uuid()));
+    }
+    if let Some(until) = until {
+        delete.and_where(id().lte(until.uuid()));
+    }
+    if !kept.is_empty() {
+        delete.and_where(is_none_of(conn, id(), kept.iter().map(|id| id.uuid())));
+    }
+    delete
 }
 
 fn delete_from(tenant: TenantId, group: GroupId) -> DeleteStatement {
