@@ -319,7 +319,7 @@ impl<'a> Parser<'a> {
         }
         self.skip_space();
         let start = self.at;
-        let word = self.take_while(|next| next.is_ascii_alphabetic());
+        let word = self.take_while(|next| !next.is_whitespace() && !"()[]\"".contains(next));
         if word.eq_ignore_ascii_case("pr") {
             return Ok(Leaf::present(path));
         }

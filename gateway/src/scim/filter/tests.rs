@@ -9,7 +9,7 @@ use super::{CompareOp, Filter, Literal, evaluate, parse, parse_patch_path};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimType;
 use crate::scim::resource::Resource;
-use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
+use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes, testing};
 
 const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
@@ -195,6 +195,22 @@ fn what_is_no_filter_is_refused() {
             (400, Some(ScimType::InvalidFilter)),
             "{filter}"
         );
+    }
+}
+
+/// An example of RFC 7644 §3.5.2.2 has no blank before a quoted text; before a number there must be one.
+#[test]
+fn an_operator_is_a_word_by_itself() {
+    let users = testing::users();
+    for filter in ["level eq7", "level eq-7", "rate gt.5", "level eq7 or id pr", "tags prx"] {
+        let error = parse(&users, filter).expect_err(filter);
+        assert!(
+            error.detail.contains("expected one of the operators"),
+            "{filter}: {error}"
+        );
+    }
+    for filter in [r#"costCode eq"7""#, "level eq 7", "not (tags pr)"] {
+        assert!(parse(&users, filter).is_ok(), "{filter}");
     }
 }
 
