@@ -9,7 +9,7 @@ use super::schema::{Attribute, COMMON, ResourceType, Schema};
 /// An attribute or sub-attribute that exists.
 ///
 /// The common attributes (`id`, `externalId`, `meta`, `schemas`) count as the core schema's.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AttributePath {
     /// The schema that the attribute belongs to.
     pub schema: Arc<Schema>,
@@ -222,13 +222,26 @@ impl fmt::Display for AttributePath {
     }
 }
 
+/// The spelling: the schema behind it is a page long.
+impl fmt::Debug for AttributePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::Arc;
 
-    use super::{AttributePath, PathProblem};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::{AttributePath, Named, PathProblem};
     use crate::scim::schema::testing::{self, ACME};
-    use crate::scim::schema::{Attribute, Kind, ResourceKind, ResourceTypes, Schema};
+    use crate::scim::schema::{Attribute, COMMON, Kind, ResourceKind, ResourceTypes, Schema};
+    use crate::scim::testing::for_each_of;
 
     const ENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
@@ -353,5 +366,89 @@ mod tests {
             let path = AttributePath::resolve(types.get(ResourceKind::User), name);
             assert_eq!(path.map(|path| path.to_string()).as_deref(), Ok(name));
         }
+    }
+
+    #[test]
+    fn the_name_of_every_attribute_leads_to_it_in_any_case() {
+        let types = testing::types();
+        let mut count = 0;
+        for resource_type in ResourceKind::ALL.map(|kind| types.get(kind)) {
+            let core = COMMON.iter().map(|attribute| (&resource_type.schema, attribute));
+            let listed = resource_type
+                .schemas()
+                .flat_map(|schema| schema.attributes.iter().map(move |attribute| (schema, attribute)));
+            for (schema, attribute) in core.chain(listed) {
+                let whole = AttributePath::whole(schema, attribute);
+                let parts = attribute.sub_attributes.iter().map(|part| whole.with(part));
+                for path in parts.chain([whole.clone()]).chain(whole.find_part("value")) {
+                    let printed = path.to_string();
+                    let local = printed.strip_prefix(&format!("{}:", schema.id)).unwrap_or(&printed);
+                    for name in [
+                        printed.clone(),
+                        format!("{}:{local}", schema.id),
+                        format!("{}.{local}", schema.id),
+                    ] {
+                        for name in [name.to_uppercase(), name.to_lowercase(), name] {
+                            let resolved = AttributePath::resolve(resource_type, &name);
+                            assert_eq!(resolved.as_ref(), Ok(&path), "{name}");
+                            assert_eq!(resolved.map(|path| path.to_string()), Ok(printed.clone()));
+                            count += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(count > 1_000, "{count}");
+    }
+
+    #[test]
+    fn no_name_makes_the_resolver_panic_and_what_it_finds_is_printed_as_a_name_of_it() {
+        let types = testing::types();
+        let found = Cell::new(0);
+        let resolves_or_not = |name: &str| {
+            for kind in ResourceKind::ALL {
+                if let Ok(Named::Attribute(path)) = Named::resolve(types.get(kind), name) {
+                    found.set(found.get() + 1);
+                    let printed = path.to_string();
+                    prop_assert_eq!(AttributePath::resolve(types.get(kind), &printed), Ok(path), "{}", name);
+                }
+            }
+            Ok(())
+        };
+        let pieces = select(vec![
+            "urn:",
+            "URN:ietf:params:scim:schemas:",
+            "core:2.0:User",
+            "core:2.0:Group",
+            "extension:enterprise:2.0:User",
+            ACME,
+            ":",
+            ".",
+            ".",
+            "userName",
+            "name",
+            "givenName",
+            "emails",
+            "value",
+            "$ref",
+            "groups",
+            "manager",
+            "members",
+            "meta",
+            "tags",
+            "\u{130}",
+            "\u{e9}",
+            "\u{1f600}",
+            " ",
+            "\0",
+            "$",
+            "-",
+            "[",
+            "http://x/",
+            "",
+        ]);
+        for_each_of(8_192, &vec(pieces, 0..6), |pieces| resolves_or_not(&pieces.concat()));
+        for_each_of(4_096, &any::<String>(), |name| resolves_or_not(&name));
+        assert!(found.get() > 300, "only {} were names", found.get());
     }
 }

@@ -17,4 +17,6 @@ pub mod projection;
 pub mod resource;
 pub mod schema;
 pub mod search;
+#[cfg(test)]
+mod testing;
 mod value;

@@ -1,11 +1,14 @@
 //! Filters from text to answer.
 
+mod properties;
+mod random;
+mod spelling;
+
 use std::sync::Arc;
 
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
 
-use super::{CompareOp, Filter, Literal, evaluate, parse, parse_patch_path};
+use super::{CompareOp, Filter, Literal, evaluate, parse};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimType;
 use crate::scim::resource::Resource;
@@ -277,95 +280,5 @@ fn groups_are_asked_about_their_members() {
     ] {
         let filter = parse(groups(), filter).unwrap();
         assert_eq!(evaluate(&filter, &group), expected, "{filter}");
-    }
-}
-
-fn leaf() -> impl Strategy<Value = Filter> {
-    let path = |name: &str| AttributePath::resolve(users(), name).unwrap();
-    let text_op = prop_oneof![
-        Just(CompareOp::Equal),
-        Just(CompareOp::NotEqual),
-        Just(CompareOp::Contains),
-        Just(CompareOp::StartsWith),
-        Just(CompareOp::EndsWith),
-        Just(CompareOp::Greater),
-        Just(CompareOp::LessOrEqual),
-    ];
-    let names = prop_oneof![
-        Just("userName"),
-        Just("name.givenName"),
-        Just("manager.value"),
-        Just("externalId")
-    ];
-    let text = (names, text_op, any::<String>()).prop_map(move |(name, op, text)| Filter::Compare {
-        path: path(name),
-        op,
-        value: Literal::Text(text.replace('\0', "")),
-    });
-    let flag = any::<bool>().prop_map(move |flag| Filter::Compare {
-        path: path("active"),
-        op: CompareOp::Equal,
-        value: Literal::Boolean(flag),
-    });
-    let time = (0_i64..4_000_000_000).prop_map(move |seconds| Filter::Compare {
-        path: path("meta.created"),
-        op: CompareOp::Less,
-        value: Literal::Time(time::OffsetDateTime::from_unix_timestamp(seconds).unwrap()),
-    });
-    let element = any::<String>().prop_map(move |text| Filter::Element {
-        attribute: path("emails"),
-        filter: Box::new(Filter::And(vec![
-            Filter::Present(path("emails.primary")),
-            Filter::Compare {
-                path: path("emails.value"),
-                op: CompareOp::Equal,
-                value: Literal::Text(text.replace('\0', "")),
-            },
-        ])),
-    });
-    prop_oneof![text, flag, time, element, Just(Filter::Present(path("emails")))]
-}
-
-fn any_filter() -> impl Strategy<Value = Filter> {
-    leaf().prop_recursive(4, 24, 3, |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 2..4).prop_map(Filter::and),
-            proptest::collection::vec(inner.clone(), 2..4).prop_map(Filter::or),
-            inner.prop_map(|filter| Filter::Not(Box::new(filter))),
-        ]
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
-
-    #[test]
-    fn a_printed_filter_parses_to_itself(filter in any_filter()) {
-        let text = filter.to_string();
-        if text.len() <= super::parser::MAX_BYTES {
-            prop_assert_eq!(parse(users(), &text), Ok(filter));
-        }
-    }
-
-    #[test]
-    fn no_text_makes_the_parsers_panic(text in any::<String>()) {
-        let _ = parse(users(), &text);
-        let _ = parse_patch_path(users(), &text);
-    }
-
-    #[test]
-    fn no_tokens_make_the_parsers_panic(
-        tokens in proptest::collection::vec(
-            proptest::sample::select(vec![
-                "emails", "[", "]", "(", ")", ".", "value", "not", "and", "or", " ", "eq", "pr", "\"x\"", "\"", "null",
-                "true", "-1", "urn:", ":", "\u{e9}", "name", "\\",
-            ]),
-            0..24,
-        ),
-    ) {
-        let text = tokens.concat();
-        let _ = parse(users(), &text);
-        let _ = parse_patch_path(groups(), &text);
-        let _ = parse_patch_path(users(), &text);
     }
 }
