@@ -2,6 +2,7 @@
 
 mod properties;
 mod random;
+mod second_opinion;
 mod spelling;
 
 use std::sync::Arc;

@@ -37,6 +37,11 @@ pub fn written_in_brackets(attribute: &AttributePath, filter: &Filter, dialect: 
     writer.in_brackets(&name, filter, attribute)
 }
 
+/// Writes the name of an attribute or a part of it.
+pub fn written_name(path: &AttributePath, dialect: Dialect, choices: &[u8]) -> String {
+    Writer::new(dialect, choices).name(path)
+}
+
 struct Writer<'a> {
     dialect: Dialect,
     choices: std::iter::Cycle<std::slice::Iter<'a, u8>>,
