@@ -4,7 +4,7 @@
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::testing::{T0, TestDb, insert_users, on_every_database};
+use super::testing::{T0, TestDb, insert_users, on_every_database, on_postgres};
 use crate::domain::attribute::{
     Attribute, ElementAttribute, GroupAttribute, ListAttribute, MemberAttribute, UserAttribute, UserGroupAttribute,
 };
@@ -14,26 +14,26 @@ use crate::domain::filter::{
 };
 use crate::domain::id::{GroupId, TenantId};
 use crate::domain::page::{PageKey, PagePosition, PageRequest, Place, Walk};
+use crate::domain::search::{Search, Selection};
 
 const ROWS: usize = 10_000;
 
 async fn plan(db: &TestDb, select: &SelectStatement) -> String {
-    let mut statement = db.db.backend().build(select);
     let explain = match db.db.backend() {
         DbBackend::Postgres => "EXPLAIN",
         _ => "EXPLAIN QUERY PLAN",
     };
-    statement.sql = format!("{explain} {}", statement.sql);
-    explained(db.db.writer(), statement).await
+    explained(db.db.writer(), explain, db.db.backend().build(select)).await
 }
 
-/// What an EXPLAIN says.
-async fn explained<C: ConnectionTrait>(conn: &C, explain: Statement) -> String {
+/// What an EXPLAIN says of a statement.
+async fn explained<C: ConnectionTrait>(conn: &C, explain: &str, mut statement: Statement) -> String {
     let column = match conn.get_database_backend() {
         DbBackend::Postgres => 0,
         _ => 3,
     };
-    let rows = conn.query_all_raw(explain).await.unwrap();
+    statement.sql = format!("{explain} {}", statement.sql);
+    let rows = conn.query_all_raw(statement).await.unwrap();
     let lines = rows.iter().map(|row| row.try_get_by_index::<String>(column).unwrap());
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -82,13 +82,15 @@ fn text(text: impl Into<String>) -> Literal {
 }
 
 fn user_page(db: &TestDb, tenant: TenantId, filter: &UserFilter) -> SelectStatement {
-    let listing = super::users::listing(db.db.backend(), tenant, Some(filter), Order::default());
-    listing.statement(&PageRequest::first(100), super::users::select(tenant))
+    let backend = db.db.backend();
+    let listing = super::users::listing(backend, tenant, Some(filter), Order::default());
+    listing.statement(&PageRequest::first(100), super::users::resources(backend, tenant))
 }
 
 fn group_page(db: &TestDb, tenant: TenantId, filter: &GroupFilter) -> SelectStatement {
-    let listing = super::groups::listing(db.db.backend(), tenant, Some(filter), Order::default());
-    listing.statement(&PageRequest::first(100), super::groups::select(tenant))
+    let backend = db.db.backend();
+    let listing = super::groups::listing(backend, tenant, Some(filter), Order::default());
+    listing.statement(&PageRequest::first(100), super::groups::resources(backend, tenant))
 }
 
 on_every_database! { equality_on_an_indexed_attribute_searches_its_own_index }
@@ -247,9 +249,11 @@ async fn a_page_in_the_order_of_an_indexed_attribute_is_read_from_its_index(db: 
         for position in [None, from(Walk::Forward), from(Walk::Backward)] {
             for descending in [false, true] {
                 let key = UserAttribute::find(path).map(UserOrderKey::Attribute);
-                let listing = super::users::listing(db.db.backend(), actor.tenant, None, Order { key, descending });
+                let backend = db.db.backend();
+                let listing = super::users::listing(backend, actor.tenant, None, Order { key, descending });
                 let request = PageRequest::first(20).after(position.clone());
-                let plan = plan(&db, &listing.statement(&request, super::users::select(actor.tenant))).await;
+                let users = super::users::resources(backend, actor.tenant);
+                let plan = plan(&db, &listing.statement(&request, users)).await;
                 assert!(plan.contains(index), "{index} {descending} {position:?}:\n{plan}");
                 let scans = ["Seq Scan", "SCAN users"].iter().any(|scan| plan.contains(scan));
                 assert!(!scans, "{plan}");
@@ -269,10 +273,9 @@ async fn who_stays_in_a_group_is_looked_up_and_not_searched_for_one_by_one(db: T
 
     let delete = super::memberships::delete_between(&tx, actor.tenant, group, after, until, &ids);
 
-    let mut statement = db.db.backend().build(&delete);
+    let statement = db.db.backend().build(&delete);
     if db.db.backend() != DbBackend::Postgres {
-        statement.sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
-        let plan = explained(&tx, statement).await;
+        let plan = explained(&tx, "EXPLAIN QUERY PLAN", statement).await;
         assert!(plan.contains("user_id>? AND user_id<?"), "{plan}");
         return;
     }
@@ -284,10 +287,73 @@ async fn who_stays_in_a_group_is_looked_up_and_not_searched_for_one_by_one(db: T
     tx.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan")
         .await
         .unwrap();
-    let explain = format!("EXPLAIN EXECUTE others ({values})");
-    let plan = explained(&tx, Statement::from_string(DbBackend::Postgres, explain)).await;
+    let execute = Statement::from_string(DbBackend::Postgres, format!("EXECUTE others ({values})"));
+    let plan = explained(&tx, "EXPLAIN", execute).await;
     assert!(
         plan.contains("hashed SubPlan") && plan.contains("user_id <= $4"),
         "{plan}"
     );
+}
+
+/// How many blocks PostgreSQL looks at to run a statement, those of documents that stand apart from their rows among them.
+async fn blocks(db: &TestDb, select: &SelectStatement) -> usize {
+    let statement = db.db.backend().build(select);
+    let plan = explained(db.db.writer(), "EXPLAIN (ANALYZE, BUFFERS)", statement).await;
+    let of_all = plan.lines().find(|line| line.contains("Buffers:"));
+    let counts = of_all
+        .unwrap()
+        .split([' ', '='])
+        .filter_map(|word| word.parse::<usize>().ok());
+    counts.sum()
+}
+
+/// On SQLite there is nothing to count: the size of a document stands in its row's header.
+#[test]
+fn only_the_resources_of_a_page_are_measured() {
+    on_postgres(async |db: TestDb| {
+        const USERS: usize = 2_000;
+        let actor = db.tenant("acme").await;
+        insert_users(&db, &actor, USERS).await;
+        // No document stands in its row, and each is read from several blocks.
+        db.sql(
+            "UPDATE users SET document = jsonb_build_object('title',
+                 (SELECT string_agg(md5(id::text || n), '') FROM generate_series(1, 200) n))",
+        )
+        .await;
+        db.sql("VACUUM ANALYZE").await;
+        let tenant = actor.tenant;
+        let page = |skip: usize| {
+            let mut request = PageRequest::first(10);
+            request.skip = skip as u64;
+            request
+        };
+        let list = |key: Option<&str>, skip: usize| {
+            let key = key.and_then(UserAttribute::find).map(UserOrderKey::Attribute);
+            let order = Order { key, descending: false };
+            let listing = super::users::listing(DbBackend::Postgres, tenant, None, order);
+            listing.statement(&page(skip), super::users::resources(DbBackend::Postgres, tenant))
+        };
+        let users = Some(Selection {
+            filter: None,
+            key: None,
+        });
+        let groups = Some(Selection {
+            filter: None,
+            key: None,
+        });
+        let search = Search::new(users, groups, false).unwrap();
+        let all = super::search::listings(DbBackend::Postgres, tenant, &search);
+
+        for skip in [0, USERS - 10] {
+            for (what, statement) in [
+                ("by id", list(None, skip)),
+                ("by an index", list(Some("user_name"), skip)),
+                ("without an index", list(Some("title"), skip)),
+                ("users and groups", all.statement(&page(skip))),
+            ] {
+                let blocks = blocks(&db, &statement).await;
+                assert!(blocks < USERS, "{what}, after {skip}: {blocks} blocks");
+            }
+        }
+    });
 }

@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::extensions::{EXTENSION_KEYS, extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, group_column};
 use super::ids::{CHUNK, is_one_of};
-use super::paging::{Listing, SortKey};
+use super::paging::{Listing, Resources, SortKey};
 use super::users::{Intent, Locked};
 use crate::domain::attribute::GroupAttribute;
 use crate::domain::extension::Checked;
@@ -145,8 +145,9 @@ pub async fn list<C: ConnectionTrait>(
     order: Order<GroupOrderKey>,
     request: &PageRequest,
 ) -> Result<Page<Group>, StoreError> {
-    listing(conn.get_database_backend(), tenant, filter, order)
-        .page(conn, request, select(tenant), read)
+    let backend = conn.get_database_backend();
+    listing(backend, tenant, filter, order)
+        .page(conn, request, resources(backend, tenant), read)
         .await
 }
 
@@ -169,8 +170,24 @@ pub(super) fn listing(
         id: group_column(group::Column::Id),
         key,
         descending: order.descending,
-        bytes: extension_bytes(group_column(group::Column::Extensions), backend).add(ROW_BYTES),
     }
+}
+
+pub(super) fn resources(backend: DbBackend, tenant: TenantId) -> Resources {
+    Resources {
+        select: select(tenant),
+        bytes: bytes(backend, tenant),
+    }
+}
+
+/// About how many bytes a group has.
+pub(super) fn bytes(backend: DbBackend, tenant: TenantId) -> SelectStatement {
+    let extensions = extension_bytes(group_column(group::Column::Extensions), backend);
+    Query::select()
+        .expr(extensions.add(ROW_BYTES))
+        .from(group::Entity)
+        .cond_where(in_tenant(tenant))
+        .take()
 }
 
 /// What a key of the order is in a statement.
@@ -199,11 +216,12 @@ pub async fn list_of_user<C: ConnectionTrait>(
     user: UserId,
     request: &PageRequest,
 ) -> Result<Page<Group>, StoreError> {
-    let mut listing = listing(conn.get_database_backend(), tenant, None, Order::default());
+    let backend = conn.get_database_backend();
+    let mut listing = listing(backend, tenant, None, Order::default());
     listing
         .from
         .and_where(group_column(group::Column::Id).in_subquery(groups_of(tenant, user)));
-    listing.page(conn, request, select(tenant), read).await
+    listing.page(conn, request, resources(backend, tenant), read).await
 }
 
 fn groups_of(tenant: TenantId, user: UserId) -> SelectStatement {

@@ -22,8 +22,6 @@ use crate::domain::user::UserGroup;
 
 /// A user shows at most so many groups.
 const SHOWN_GROUPS: u64 = 1_000;
-/// An id has so many bytes.
-const ROW_BYTES: i32 = 16;
 
 /// Makes locked users members of a locked group; those that were not members before.
 ///
@@ -245,7 +243,6 @@ pub async fn list<C: ConnectionTrait>(
         id: column(membership::Column::UserId),
         key: None,
         descending: false,
-        bytes: Expr::val(ROW_BYTES),
     };
     Ok(listing.ids(conn, request).await?.map(UserId::from_uuid))
 }

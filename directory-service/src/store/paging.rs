@@ -1,8 +1,9 @@
 //! Keyset paging: a page goes on after a place or before it, in the order (is null, key, id), whatever was written
-//! meanwhile. A page whose resources are large ends early, and what does not fit is never read.
+//! meanwhile. A page whose resources are large ends early, and what does not fit is never read. What a page skips is not
+//! even measured: the places come first, and the sizes of those that are left.
 
 use sea_orm::sea_query::{
-    Condition, Expr, ExprTrait as _, FrameType, Func, IntoIden as _, NullOrdering, OrderedStatement, Query,
+    CaseStatement, Condition, Expr, ExprTrait as _, FrameType, Func, NullOrdering, OrderedStatement, Query,
     SelectStatement, UnionType, WindowStatement,
 };
 use sea_orm::sea_query::{Frame, JoinType};
@@ -23,6 +24,7 @@ const WALKED: &str = "walked_bytes";
 const FOUND: &str = "found_places";
 /// Which of several lists a place is of.
 const PART: &str = "place_part";
+const PLACES: &str = "places";
 const PAGE: &str = "page";
 
 /// The type of what a list is ordered by.
@@ -100,17 +102,23 @@ pub(super) struct Listing {
     pub key: Option<SortKey>,
     /// The largest first.
     pub descending: bool,
-    /// About how many bytes one has, never 0.
-    pub bytes: Expr,
+}
+
+/// The resources of a tenant.
+pub(super) struct Resources {
+    /// Selects what is read of them.
+    pub select: SelectStatement,
+    /// Selects about how many bytes that is, never 0.
+    pub bytes: SelectStatement,
 }
 
 impl Listing {
-    /// Reads a page in one statement; `resources` selects the resources of the tenant with all that `read` needs.
+    /// Reads a page in one statement; `read` reads one of the resources.
     pub async fn page<C: ConnectionTrait, T>(
         &self,
         conn: &C,
         request: &PageRequest,
-        resources: SelectStatement,
+        resources: Resources,
         read: impl Fn(&QueryResult) -> Result<T, StoreError>,
     ) -> Result<Page<T>, StoreError> {
         if request.size == 0 {
@@ -170,20 +178,27 @@ impl Listing {
     }
 
     /// The statement that reads a page: the places first, and the resources of those that fit.
-    pub fn statement(&self, request: &PageRequest, mut resources: SelectStatement) -> SelectStatement {
+    pub fn statement(&self, request: &PageRequest, resources: Resources) -> SelectStatement {
         let order = Order::of(self, request);
-        let page = fitting(self.places(request), &order, &[]);
+        let Resources { mut select, bytes } = resources;
+        let page = fitting(self.places(request), &order, self.at_place(bytes), &[], request);
         let of_place = self.id.clone().eq(Expr::col((PAGE, ID)));
         if order.key.is_some() {
-            resources.column((PAGE, KEY));
+            select.column((PAGE, KEY));
         }
-        resources
+        select
             .column((PAGE, ID))
             .column((PAGE, FOUND))
             .join_subquery(JoinType::InnerJoin, page, PAGE, of_place)
             .and_where(fits(PAGE))
             .order_by((PAGE, WALKED), Direction::Asc)
             .take()
+    }
+
+    /// What a statement selects of the resource at a place.
+    fn at_place(&self, mut select: SelectStatement) -> Expr {
+        let of_place = self.id.clone().eq(Expr::col((PLACES, ID)));
+        select.and_where(of_place).take().into()
     }
 
     /// The places of a page and the one after it, in the order of the walk.
@@ -204,7 +219,6 @@ impl Listing {
     fn ranges(&self, request: &PageRequest) -> Vec<SelectStatement> {
         let mut all = self.from.clone();
         all.expr_as(self.id.clone(), ID);
-        all.expr_as(self.bytes.clone(), BYTES);
         if let Some(key) = &self.key {
             all.expr_as(key.expr.clone(), KEY);
         }
@@ -250,10 +264,20 @@ impl Listing {
 
 /// Several lists in one order. All have the key, or none.
 pub(super) struct Listings {
-    /// The lists, each with a number of its own.
-    pub parts: Vec<(i32, Listing)>,
+    /// The lists.
+    pub parts: Vec<Part>,
     /// The largest first.
     pub descending: bool,
+}
+
+/// One of several lists.
+pub(super) struct Part {
+    /// Its own number.
+    pub number: i32,
+    /// The list.
+    pub listing: Listing,
+    /// As in [`Resources`].
+    pub bytes: SelectStatement,
 }
 
 impl Listings {
@@ -287,34 +311,38 @@ impl Listings {
 
     async fn count<C: ConnectionTrait>(&self, conn: &C) -> Result<u64, StoreError> {
         let mut total = 0;
-        for (_, listing) in &self.parts {
-            total += listing.count(conn).await?;
+        for part in &self.parts {
+            total += part.listing.count(conn).await?;
         }
         Ok(total)
     }
 
     fn key(&self) -> Option<&SortKey> {
-        self.parts.iter().find_map(|(_, listing)| listing.key.as_ref())
+        self.parts.iter().find_map(|part| part.listing.key.as_ref())
     }
 
-    fn statement(&self, request: &PageRequest) -> SelectStatement {
+    pub fn statement(&self, request: &PageRequest) -> SelectStatement {
         let order = Order {
             key: self.key().map(|_| (Expr::col(KEY), true)),
             id: Expr::col(ID),
             down: self.descending != (request.walk() == Walk::Backward),
         };
-        let parts = self.parts.iter().flat_map(|(part, listing)| {
+        let parts = self.parts.iter().flat_map(|Part { number, listing, .. }| {
             let order = Order::of(listing, request);
             let ranges = listing.ranges(request).into_iter();
             ranges.map(move |mut range| {
-                range.expr_as(Expr::cust(part.to_string()), PART);
+                range.expr_as(Expr::cust(number.to_string()), PART);
                 first_places(range, &order, request)
             })
         });
         let places = merged(parts.collect(), &order, &[PART], request);
+        let bytes = self.parts.iter().fold(CaseStatement::new(), |case, part| {
+            let of_part = Expr::col((PLACES, PART)).eq(part.number);
+            case.case(of_part, part.listing.at_place(part.bytes.clone()))
+        });
         Query::select()
             .expr(Expr::cust("*"))
-            .from_subquery(fitting(places, &order, &[PART]), PAGE)
+            .from_subquery(fitting(places, &order, bytes.into(), &[PART], request), PAGE)
             .and_where(fits(PAGE))
             .order_by((PAGE, WALKED), Direction::Asc)
             .take()
@@ -379,7 +407,7 @@ fn merged(
     others: &[&'static str],
     request: &PageRequest,
 ) -> SelectStatement {
-    let mut columns = vec![ID, BYTES];
+    let mut columns = vec![ID];
     columns.extend(others);
     columns.extend(order.key.as_ref().map(|_| KEY));
     // SQLite takes no order and no limit in a part of a union unless the part is a table.
@@ -410,21 +438,33 @@ fn limit(select: &mut SelectStatement, request: &PageRequest) {
     }
 }
 
-/// Adds to places how many bytes the walk has passed at each, and how many there are.
-fn fitting(places: SelectStatement, order: &Order, others: &[&'static str]) -> SelectStatement {
+/// Adds to places how many bytes each has, how many the walk has passed at it, and how many places there are.
+fn fitting(
+    places: SelectStatement,
+    order: &Order,
+    bytes: Expr,
+    others: &[&'static str],
+    request: &PageRequest,
+) -> SelectStatement {
+    let mut columns = vec![ID];
+    columns.extend(others);
+    columns.extend(order.key.as_ref().map(|_| KEY));
+    let mut measured = Query::select();
+    measured
+        .columns(columns.iter().copied())
+        .expr_as(bytes, BYTES)
+        .from_subquery(places, PLACES)
+        // There are no more; but without a limit, PostgreSQL would measure again wherever the size is named.
+        .limit(u64::from(request.size) + 1);
     let mut window = WindowStatement::new();
     window.frame_start(FrameType::Rows, Frame::UnboundedPreceding);
     arrange(&mut window, &order.of_places());
-    let mut select = Query::select();
-    if order.key.is_some() {
-        select.column(KEY);
-    }
-    select
-        .columns([ID, BYTES])
-        .columns(others.iter().map(|other| (*other).into_iden()))
+    Query::select()
+        .columns(columns)
+        .column(BYTES)
         .expr_window_as(Func::sum(Expr::col(BYTES)), window, WALKED)
         .expr_as(Expr::cust("COUNT(*) OVER ()"), FOUND)
-        .from_subquery(places, "places")
+        .from_subquery(measured, "measured")
         .take()
 }
 

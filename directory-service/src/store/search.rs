@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DbBackend};
 use tracing::instrument;
 
 use super::error::StoreError;
-use super::paging::{KeyType, Listing, Listings, SortKey};
+use super::paging::{KeyType, Listings, Part, SortKey};
 use super::{groups, users};
 use crate::domain::filter::Order;
 use crate::domain::id::{GroupId, TenantId, UserId};
@@ -45,7 +45,7 @@ pub async fn list<C: ConnectionTrait>(
     }))
 }
 
-fn listings(backend: DbBackend, tenant: TenantId, search: &Search) -> Listings {
+pub(super) fn listings(backend: DbBackend, tenant: TenantId, search: &Search) -> Listings {
     let Search {
         users,
         groups,
@@ -54,28 +54,29 @@ fn listings(backend: DbBackend, tenant: TenantId, search: &Search) -> Listings {
     let users = users.as_ref().map(|selection| {
         let key = selection.key.clone();
         let key = key.and_then(|key| users::sort_key(key, tenant, backend));
-        (
-            users::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
-            key,
-        )
+        let part = Part {
+            number: USER,
+            listing: users::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
+            bytes: users::bytes(backend, tenant),
+        };
+        (part, key)
     });
     let groups = groups.as_ref().map(|selection| {
         let key = selection.key.clone();
         let key = key.and_then(|key| groups::sort_key(key, tenant, backend));
-        (
-            groups::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
-            key,
-        )
+        let part = Part {
+            number: GROUP,
+            listing: groups::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
+            bytes: groups::bytes(backend, tenant),
+        };
+        (part, key)
     });
-    let parts: Vec<_> = [(USER, users), (GROUP, groups)]
-        .into_iter()
-        .filter_map(|(part, listing)| listing.map(|(listing, key)| (part, listing, key)))
-        .collect();
-    let of = parts.iter().find_map(|(_, _, key)| key.as_ref().map(SortKey::key_type));
+    let parts: Vec<_> = [users, groups].into_iter().flatten().collect();
+    let of = parts.iter().find_map(|(_, key)| key.as_ref().map(SortKey::key_type));
     Listings {
         parts: parts
             .into_iter()
-            .map(|(part, listing, key)| (part, keyed(listing, key, of, backend)))
+            .map(|(part, key)| keyed(part, key, of, backend))
             .collect(),
         descending: *descending,
     }
@@ -86,7 +87,7 @@ fn by_id<K>(descending: bool) -> Order<K> {
 }
 
 /// Orders a part by its own key; if only the other one has a key, by nothing of that type.
-fn keyed(listing: Listing, key: Option<SortKey>, of: Option<KeyType>, backend: DbBackend) -> Listing {
-    let key = key.or_else(|| of.map(|of| SortKey::missing(of, backend)));
-    Listing { key, ..listing }
+fn keyed(mut part: Part, key: Option<SortKey>, of: Option<KeyType>, backend: DbBackend) -> Part {
+    part.listing.key = key.or_else(|| of.map(|of| SortKey::missing(of, backend)));
+    part
 }

@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::extensions::{EXTENSION_KEYS, extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, user_column};
 use super::ids::is_one_of;
-use super::paging::{Listing, SortKey, document_bytes};
+use super::paging::{Listing, Resources, SortKey, document_bytes};
 use crate::domain::attribute::{TextAttribute, UserAttribute};
 use crate::domain::extension::Checked;
 use crate::domain::filter::{Order, UserFilter, UserOrderKey};
@@ -208,13 +208,14 @@ pub async fn find_batch<C: ConnectionTrait>(
     tenant: TenantId,
     ids: &[UserId],
 ) -> Result<Page<User>, StoreError> {
-    let mut these = listing(conn.get_database_backend(), tenant, None, Order::default());
+    let backend = conn.get_database_backend();
+    let mut these = listing(backend, tenant, None, Order::default());
     let id = user_column(user::Column::Id);
     these
         .from
         .and_where(is_one_of(conn, id, ids.iter().map(|id| id.uuid())));
     let all = PageRequest::first(u32::try_from(ids.len()).unwrap_or(u32::MAX));
-    these.page(conn, &all, select(tenant), read).await
+    these.page(conn, &all, resources(backend, tenant), read).await
 }
 
 /// Reads a page of users.
@@ -229,8 +230,9 @@ pub async fn list<C: ConnectionTrait>(
     order: Order<UserOrderKey>,
     request: &PageRequest,
 ) -> Result<Page<User>, StoreError> {
-    let listing = listing(conn.get_database_backend(), tenant, filter, order);
-    listing.page(conn, request, select(tenant), read).await
+    let backend = conn.get_database_backend();
+    let listing = listing(backend, tenant, filter, order);
+    listing.page(conn, request, resources(backend, tenant), read).await
 }
 
 pub(super) fn listing(
@@ -252,10 +254,25 @@ pub(super) fn listing(
         id: user_column(user::Column::Id),
         key,
         descending: order.descending,
-        bytes: document_bytes(user_column(user::Column::Document), backend)
-            .add(extension_bytes(user_column(user::Column::Extensions), backend))
-            .add(ROW_BYTES),
     }
+}
+
+pub(super) fn resources(backend: DbBackend, tenant: TenantId) -> Resources {
+    Resources {
+        select: select(tenant),
+        bytes: bytes(backend, tenant),
+    }
+}
+
+/// About how many bytes a user has.
+pub(super) fn bytes(backend: DbBackend, tenant: TenantId) -> SelectStatement {
+    let document = document_bytes(user_column(user::Column::Document), backend);
+    let extensions = extension_bytes(user_column(user::Column::Extensions), backend);
+    Query::select()
+        .expr(document.add(extensions).add(ROW_BYTES))
+        .from(user::Entity)
+        .cond_where(in_tenant(tenant))
+        .take()
 }
 
 /// What a key of the order is in a statement.

@@ -290,4 +290,13 @@ async fn a_page_of_large_users_ends_early_and_loses_nobody(db: TestDb) {
             assert!(back.len() > 1);
         }
     }
+    let mut request = PageRequest::first(1_000);
+    request.skip = 20;
+    let tenant = world.actor.tenant;
+    let tail = world
+        .directory
+        .list_users(tenant, None, Order::default(), &request, false)
+        .await
+        .unwrap();
+    assert_eq!(ids(&tail), all[20..], "what is skipped takes no room");
 }
