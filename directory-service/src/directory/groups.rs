@@ -80,18 +80,18 @@ impl Directory {
             .await
     }
 
-    /// Reads a group.
+    /// Reads a group; its extension values only if they are wanted.
     ///
     /// # Errors
     /// [`DirectoryError::GroupNotFound`].
     #[instrument(name = "directory.get_group", skip_all, fields(tenant.id = %tenant, group.id = %id))]
-    pub async fn get_group(&self, tenant: TenantId, id: GroupId) -> Result<Group, DirectoryError> {
-        store::groups::find(self.db.reader(), tenant, id)
+    pub async fn get_group(&self, tenant: TenantId, id: GroupId, extensions: bool) -> Result<Group, DirectoryError> {
+        store::groups::find(self.db.reader(), tenant, id, extensions)
             .await?
             .ok_or(DirectoryError::GroupNotFound)
     }
 
-    /// Reads a page of groups.
+    /// Reads a page of groups; their extension values only if they are wanted.
     ///
     /// # Errors
     /// [`DirectoryError::Store`].
@@ -102,8 +102,9 @@ impl Directory {
         filter: Option<&GroupFilter>,
         order: Order<GroupOrderKey>,
         request: &PageRequest,
+        extensions: bool,
     ) -> Result<Page<Group>, DirectoryError> {
-        Ok(store::groups::list(self.db.reader(), tenant, filter, order, request).await?)
+        Ok(store::groups::list(self.db.reader(), tenant, filter, order, request, extensions).await?)
     }
 
     /// Changes a group and its members. What changes nothing writes nothing.

@@ -7,6 +7,7 @@ use crate::domain::group::Group;
 use crate::domain::id::{GroupId, TenantId, UserId};
 use crate::domain::membership::MembershipCheck;
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::user::UserParts;
 use crate::store;
 
 impl Directory {
@@ -23,7 +24,7 @@ impl Directory {
     ) -> Result<Page<UserId>, DirectoryError> {
         let page = store::memberships::list(self.db.reader(), tenant, group, request).await?;
         if page.items.is_empty() {
-            self.get_group(tenant, group).await?;
+            self.get_group(tenant, group, false).await?;
         }
         Ok(page)
     }
@@ -41,7 +42,7 @@ impl Directory {
     ) -> Result<Page<Group>, DirectoryError> {
         let page = store::groups::list_of_user(self.db.reader(), tenant, user, request).await?;
         if page.items.is_empty() {
-            self.get_user(tenant, user, false).await?;
+            self.get_user(tenant, user, UserParts::default()).await?;
         }
         Ok(page)
     }

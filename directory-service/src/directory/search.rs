@@ -9,13 +9,13 @@ use crate::domain::group::Group;
 use crate::domain::id::{GroupId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::search::{Found, Search};
-use crate::domain::user::User;
+use crate::domain::user::{User, UserParts};
 use crate::store::search::FoundId;
 use crate::store::{self, StoreError};
 
 impl Directory {
-    /// Reads a page of users and groups in one order, the users with their groups if they are wanted. Who stands on the
-    /// page and what they are is read in one snapshot.
+    /// Reads a page of users and groups in one order, of the users the wanted parts. Who stands on the page and what they
+    /// are is read in one snapshot.
     ///
     /// # Errors
     /// [`DirectoryError::Store`].
@@ -25,14 +25,14 @@ impl Directory {
         tenant: TenantId,
         search: &Search,
         request: &PageRequest,
-        groups: bool,
+        parts: UserParts,
     ) -> Result<Page<Found>, DirectoryError> {
         let tx = self.db.begin_read().await?;
-        let page = store::search::list(&tx, tenant, search, request).await?;
+        let page = store::search::list(&tx, tenant, search, request, parts).await?;
         let (user_ids, group_ids) = split(&page.items);
         let mut found_users = HashMap::new();
         if !user_ids.is_empty() {
-            let users = store::users::find_many(&tx, tenant, &user_ids).await?;
+            let users = store::users::find_many(&tx, tenant, &user_ids, parts).await?;
             found_users = users
                 .into_iter()
                 .map(|user| (user.id, user))
@@ -52,7 +52,7 @@ impl Directory {
             FoundId::Group(id) => found_groups.remove(&id).map(Found::Group),
         });
         let mut page = page.ok_or(StoreError::Unreadable("a resource that its own snapshot does not hold"))?;
-        self.show_groups_of_page(tenant, &mut page, groups).await?;
+        self.show_groups_of_page(tenant, &mut page, parts.groups).await?;
         Ok(page)
     }
 }

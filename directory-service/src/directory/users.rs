@@ -14,7 +14,7 @@ use crate::domain::filter::{Order, UserFilter, UserOrderKey};
 use crate::domain::id::{TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::tenant::ProvisioningSource;
-use crate::domain::user::{Cause, NewUser, User, UserUpdate};
+use crate::domain::user::{Cause, NewUser, User, UserParts, UserUpdate};
 use crate::domain::version::Version;
 use crate::store::extensions::Owner;
 use crate::store::users::{Intent, Locked};
@@ -67,22 +67,22 @@ impl Directory {
             .await
     }
 
-    /// Reads a user, with its groups if they are wanted.
+    /// Reads the wanted parts of a user.
     ///
     /// # Errors
     /// [`DirectoryError::UserNotFound`].
     #[instrument(name = "directory.get_user", skip_all, fields(tenant.id = %tenant, user.id = %id))]
-    pub async fn get_user(&self, tenant: TenantId, id: UserId, groups: bool) -> Result<User, DirectoryError> {
-        let user = store::users::find(self.db.reader(), tenant, id)
+    pub async fn get_user(&self, tenant: TenantId, id: UserId, parts: UserParts) -> Result<User, DirectoryError> {
+        let user = store::users::find(self.db.reader(), tenant, id, parts)
             .await?
             .ok_or(DirectoryError::UserNotFound)?;
         let mut users = [user];
-        self.show_groups(tenant, &mut users, groups).await?;
+        self.show_groups(tenant, &mut users, parts.groups).await?;
         let [user] = users;
         Ok(user)
     }
 
-    /// Reads those of the users that exist, in the order of `ids`, each once.
+    /// Reads the wanted parts of those of the users that exist, in the order of `ids`, each once.
     ///
     /// # Errors
     /// [`DirectoryError::Invalid`]: more than 1,000 ids, or users that are together too large for an answer.
@@ -91,13 +91,13 @@ impl Directory {
         &self,
         tenant: TenantId,
         ids: &[UserId],
-        groups: bool,
+        parts: UserParts,
     ) -> Result<Vec<User>, DirectoryError> {
         if ids.len() > BATCH {
             return Err(Invalid::new("ids", "must be at most 1,000").into());
         }
-        let mut page = store::users::find_batch(self.db.reader(), tenant, ids).await?;
-        self.show_groups_of_page(tenant, &mut page, groups).await?;
+        let mut page = store::users::find_batch(self.db.reader(), tenant, ids, parts).await?;
+        self.show_groups_of_page(tenant, &mut page, parts.groups).await?;
         if page.next.is_some() {
             return Err(DirectoryError::batch_too_large());
         }
@@ -105,7 +105,7 @@ impl Directory {
         Ok(ids.iter().filter_map(|id| users.remove(id)).collect())
     }
 
-    /// Reads a page of users, with their groups if they are wanted.
+    /// Reads the wanted parts of a page of users.
     ///
     /// # Errors
     /// [`DirectoryError::Store`].
@@ -116,10 +116,10 @@ impl Directory {
         filter: Option<&UserFilter>,
         order: Order<UserOrderKey>,
         request: &PageRequest,
-        groups: bool,
+        parts: UserParts,
     ) -> Result<Page<User>, DirectoryError> {
-        let mut page = store::users::list(self.db.reader(), tenant, filter, order, request).await?;
-        self.show_groups_of_page(tenant, &mut page, groups).await?;
+        let mut page = store::users::list(self.db.reader(), tenant, filter, order, request, parts).await?;
+        self.show_groups_of_page(tenant, &mut page, parts.groups).await?;
         Ok(page)
     }
 

@@ -33,8 +33,31 @@ pub struct User {
     pub blocks: Blocks,
     /// What the source said in the tenant's own schemas.
     pub extensions: Extensions,
-    /// The first 1,000 of the user's groups by id; empty unless they were asked for.
+    /// The first 1,000 of the user's groups by id.
     pub groups: Vec<UserGroup>,
+}
+
+/// The parts of users that a reader wants, beside what always comes. A part that is not wanted is not read, and empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserParts {
+    /// The profile.
+    pub profile: bool,
+    /// The manager.
+    pub manager: bool,
+    /// The extension values.
+    pub extensions: bool,
+    /// The groups.
+    pub groups: bool,
+}
+
+impl UserParts {
+    /// Every part.
+    pub const ALL: Self = Self {
+        profile: true,
+        manager: true,
+        extensions: true,
+        groups: true,
+    };
 }
 
 /// A user's manager, as the source named it.

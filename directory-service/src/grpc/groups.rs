@@ -59,7 +59,10 @@ impl GroupService for Groups {
         let tenant = Caller::of(&request)?.reader()?;
         let proto::GetGroupRequest { id, read_mask } = request.into_inner();
         let mask = ReadMask::of(read_mask, FIELDS).map_err(DirectoryError::from)?;
-        let group = self.directory.get_group(tenant, find_group(&id)?).await?;
+        let group = self
+            .directory
+            .get_group(tenant, find_group(&id)?, mask.wants("extensions"))
+            .await?;
         Ok(Response::new(masked(group, &mask)))
     }
 
@@ -94,7 +97,7 @@ impl GroupService for Groups {
         let order = group_order(order, &schemas).map_err(DirectoryError::from)?;
         let page = self
             .directory
-            .list_groups(tenant, filter.as_ref(), order, &page)
+            .list_groups(tenant, filter.as_ref(), order, &page, mask.wants("extensions"))
             .await?;
         let page = fitting(page, |group| masked(group, &mask));
         Ok(Response::new(proto::ListGroupsResponse {

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::{PageFields, ReadMask, encode, fitting, seal};
 use super::filter::{group_filter, group_order, schemas, user_filter, user_order};
-use super::user_messages::{FIELDS, to_wire};
+use super::user_messages::{FIELDS, parts, to_wire};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
@@ -78,10 +78,7 @@ impl SearchService for Searches {
         let users = users.map(|users| of_users(users, &schemas)).transpose()?;
         let groups = groups.map(|groups| of_groups(groups, &schemas)).transpose()?;
         let search = Search::new(users, groups, descending).map_err(DirectoryError::from)?;
-        let page = self
-            .directory
-            .search(tenant, &search, &page, mask.wants("groups"))
-            .await?;
+        let page = self.directory.search(tenant, &search, &page, parts(&mask)).await?;
         let page = fitting(page, |found| result(found, &mask));
         Ok(Response::new(proto::SearchResponse {
             next_page_token: seal(&self.page_tokens, &question, page.next.as_ref()),

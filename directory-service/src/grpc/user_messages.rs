@@ -10,7 +10,7 @@ use crate::domain::attribute::{ListAttribute, SubAttribute, TextAttribute};
 use crate::domain::id::UserId;
 use crate::domain::profile::{Element, Profile};
 use crate::domain::text::{ExternalId, Text};
-use crate::domain::user::{Blocks, Cause, NewUser, User, UserChange, UserUpdate};
+use crate::domain::user::{Blocks, Cause, NewUser, User, UserChange, UserParts, UserUpdate};
 use crate::domain::version::Version;
 
 /// The top-level fields of `User`.
@@ -262,6 +262,21 @@ fn from_address(address: proto::Address) -> Result<Element, Invalid> {
     Ok(element)
 }
 
+/// The parts of users that a mask wants.
+pub(super) fn parts(mask: &ReadMask) -> UserParts {
+    let in_profile = |field: &&&str| match **field {
+        "id" | "version" | "create_time" | "update_time" | "user_name" | "external_id" => false,
+        "source_active" | "blocked" | "blocks" | "groups" | "extensions" => false,
+        _ => true,
+    };
+    UserParts {
+        profile: FIELDS.iter().filter(in_profile).any(|field| mask.wants(field)),
+        manager: mask.wants("enterprise"),
+        extensions: mask.wants("extensions"),
+        groups: mask.wants("groups"),
+    }
+}
+
 /// The message of a user. Without a mask all of it.
 pub(super) fn to_wire(user: User, mask: Option<&ReadMask>) -> proto::User {
     let mut wire = whole(user);
@@ -404,6 +419,9 @@ mod tests {
     use prost_types::FieldMask;
 
     use super::*;
+    use crate::domain::extension::Extensions;
+    use crate::domain::id::GroupId;
+    use crate::domain::user::{Manager, UserGroup};
 
     fn everything() -> proto::User {
         let entry = |value: &str| proto::ValueEntry {
@@ -476,6 +494,52 @@ mod tests {
             ..proto::User::default()
         };
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_a_mask_wants_is_in_the_parts_that_are_read() {
+        let mut user = created(everything());
+        user.manager = Some(Manager {
+            exists: true,
+            ..Manager::of(UserId::generate())
+        });
+        user.extensions = serde_json::from_str(r#"{"urn:acme:User": {"badge": "A"}}"#).unwrap();
+        user.groups = vec![UserGroup {
+            id: GroupId::generate(),
+            display_name: Text::from_row("Sales".to_owned()),
+        }];
+        let whole = UserParts {
+            profile: true,
+            manager: true,
+            extensions: true,
+            groups: true,
+        };
+        assert_eq!(parts(&ReadMask::of(None, FIELDS).unwrap()), whole);
+        for field in FIELDS {
+            let paths = vec![(*field).to_owned()];
+            let mask = ReadMask::of(Some(FieldMask { paths }), FIELDS).unwrap();
+            let wanted = parts(&mask);
+            let mut read = user.clone();
+            if !wanted.profile {
+                read.profile = Profile::default();
+            }
+            read.manager = read.manager.filter(|_| wanted.manager);
+            if !wanted.extensions {
+                read.extensions = Extensions::default();
+            }
+            if !wanted.groups {
+                read.groups.clear();
+            }
+
+            assert_eq!(
+                to_wire(read, Some(&mask)),
+                to_wire(user.clone(), Some(&mask)),
+                "{field}"
+            );
+            if ["id", "user_name", "blocked", "groups", "extensions"].contains(field) {
+                assert!(!wanted.profile && !wanted.manager, "{field}");
+            }
+        }
     }
 
     #[test]

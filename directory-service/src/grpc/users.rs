@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::{PageFields, ReadMask, bind, fitting, seal};
 use super::filter::{schemas, user_filter, user_order};
-use super::user_messages::{FIELDS, new_user, to_wire, user_update};
+use super::user_messages::{FIELDS, new_user, parts, to_wire, user_update};
 use crate::auth::Caller;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::id::UserId;
@@ -77,7 +77,7 @@ impl UserService for Users {
         let proto::GetUserRequest { id, read_mask } = request.into_inner();
         let mask = ReadMask::of(read_mask, FIELDS).map_err(DirectoryError::from)?;
         let id = find(&id)?;
-        let user = self.directory.get_user(tenant, id, mask.wants("groups")).await?;
+        let user = self.directory.get_user(tenant, id, parts(&mask)).await?;
         Ok(Response::new(to_wire(user, Some(&mask))))
     }
 
@@ -89,10 +89,7 @@ impl UserService for Users {
         let proto::BatchGetUsersRequest { ids, read_mask } = request.into_inner();
         let mask = ReadMask::of(read_mask, FIELDS).map_err(DirectoryError::from)?;
         let known: Vec<_> = ids.iter().filter_map(|id| UserId::find(id)).collect();
-        let users = self
-            .directory
-            .batch_get_users(tenant, &known, mask.wants("groups"))
-            .await?;
+        let users = self.directory.batch_get_users(tenant, &known, parts(&mask)).await?;
         let users: Vec<_> = users.into_iter().map(|user| to_wire(user, Some(&mask))).collect();
         if users.iter().map(prost::Message::encoded_len).sum::<usize>() > PAGE_BYTES {
             return Err(DirectoryError::batch_too_large().into());
@@ -129,10 +126,9 @@ impl UserService for Users {
         let schemas = schemas(&self.directory, tenant, filter.as_ref(), order.as_ref()).await?;
         let filter = filter.map(|filter| user_filter(filter, &schemas)).transpose()?;
         let order = user_order(order, &schemas).map_err(DirectoryError::from)?;
-        let groups = mask.wants("groups");
         let page = self
             .directory
-            .list_users(tenant, filter.as_ref(), order, &page, groups)
+            .list_users(tenant, filter.as_ref(), order, &page, parts(&mask))
             .await?;
         let page = fitting(page, |user| to_wire(user, Some(&mask)));
         Ok(Response::new(proto::ListUsersResponse {

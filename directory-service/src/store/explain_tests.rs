@@ -15,6 +15,7 @@ use crate::domain::filter::{
 use crate::domain::id::{GroupId, TenantId};
 use crate::domain::page::{PageKey, PagePosition, PageRequest, Place, Walk};
 use crate::domain::search::{Search, Selection};
+use crate::domain::user::UserParts;
 
 const ROWS: usize = 10_000;
 
@@ -84,13 +85,19 @@ fn text(text: impl Into<String>) -> Literal {
 fn user_page(db: &TestDb, tenant: TenantId, filter: &UserFilter) -> SelectStatement {
     let backend = db.db.backend();
     let listing = super::users::listing(backend, tenant, Some(filter), Order::default());
-    listing.statement(&PageRequest::first(100), super::users::resources(backend, tenant))
+    listing.statement(
+        &PageRequest::first(100),
+        super::users::resources(backend, tenant, UserParts::ALL),
+    )
 }
 
 fn group_page(db: &TestDb, tenant: TenantId, filter: &GroupFilter) -> SelectStatement {
     let backend = db.db.backend();
     let listing = super::groups::listing(backend, tenant, Some(filter), Order::default());
-    listing.statement(&PageRequest::first(100), super::groups::resources(backend, tenant))
+    listing.statement(
+        &PageRequest::first(100),
+        super::groups::resources(backend, tenant, true),
+    )
 }
 
 on_every_database! { equality_on_an_indexed_attribute_searches_its_own_index }
@@ -252,7 +259,7 @@ async fn a_page_in_the_order_of_an_indexed_attribute_is_read_from_its_index(db: 
                 let backend = db.db.backend();
                 let listing = super::users::listing(backend, actor.tenant, None, Order { key, descending });
                 let request = PageRequest::first(20).after(position.clone());
-                let users = super::users::resources(backend, actor.tenant);
+                let users = super::users::resources(backend, actor.tenant, UserParts::ALL);
                 let plan = plan(&db, &listing.statement(&request, users)).await;
                 assert!(plan.contains(index), "{index} {descending} {position:?}:\n{plan}");
                 let scans = ["Seq Scan", "SCAN users"].iter().any(|scan| plan.contains(scan));
@@ -331,7 +338,10 @@ fn only_the_resources_of_a_page_are_measured() {
             let key = key.and_then(UserAttribute::find).map(UserOrderKey::Attribute);
             let order = Order { key, descending: false };
             let listing = super::users::listing(DbBackend::Postgres, tenant, None, order);
-            listing.statement(&page(skip), super::users::resources(DbBackend::Postgres, tenant))
+            listing.statement(
+                &page(skip),
+                super::users::resources(DbBackend::Postgres, tenant, UserParts::ALL),
+            )
         };
         let users = Some(Selection {
             filter: None,
@@ -342,7 +352,7 @@ fn only_the_resources_of_a_page_are_measured() {
             key: None,
         });
         let search = Search::new(users, groups, false).unwrap();
-        let all = super::search::listings(DbBackend::Postgres, tenant, &search);
+        let all = super::search::listings(DbBackend::Postgres, tenant, &search, UserParts::ALL);
 
         for skip in [0, USERS - 10] {
             for (what, statement) in [

@@ -263,9 +263,6 @@ fn read_all(rows: Vec<extension_schema::Model>) -> Result<SchemaSet, StoreError>
     Ok(SchemaSet::new(schemas.collect::<Result<_, StoreError>>()?))
 }
 
-/// The column of the search keys, which only conditions need: readers select nothing under its name.
-pub(super) const EXTENSION_KEYS: &str = "extension_keys";
-
 /// How many bytes extension values have.
 pub(super) fn extension_bytes(column: Expr, backend: DbBackend) -> Expr {
     Func::coalesce([document_bytes(column, backend), Expr::val(0)]).into()

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::entities::{group, membership, tenant};
 use super::error::StoreError;
-use super::extensions::{EXTENSION_KEYS, extension_bytes, extension_columns, read_values};
+use super::extensions::{extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, group_column};
 use super::ids::{CHUNK, is_one_of};
 use super::paging::{Listing, Resources, SortKey};
@@ -85,13 +85,18 @@ pub async fn delete(tx: &DatabaseTransaction, tenant: TenantId, id: GroupId) -> 
     Ok(())
 }
 
-/// Reads a group.
+/// Reads a group; its extension values only if they are wanted.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
 #[instrument(name = "store.groups.find", skip_all, fields(group.id = %id))]
-pub async fn find<C: ConnectionTrait>(conn: &C, tenant: TenantId, id: GroupId) -> Result<Option<Group>, StoreError> {
-    let select = select(tenant)
+pub async fn find<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    id: GroupId,
+    extensions: bool,
+) -> Result<Option<Group>, StoreError> {
+    let select = select(tenant, extensions)
         .and_where(group_column(group::Column::Id).eq(id.uuid()))
         .take();
     conn.query_one(&select).await?.map(|row| read(&row)).transpose()
@@ -129,11 +134,11 @@ pub async fn find_many<C: ConnectionTrait>(
     ids: &[GroupId],
 ) -> Result<Vec<Group>, StoreError> {
     let these = is_one_of(conn, group_column(group::Column::Id), ids.iter().map(|id| id.uuid()));
-    let select = select(tenant).and_where(these).take();
+    let select = select(tenant, true).and_where(these).take();
     conn.query_all(&select).await?.iter().map(read).collect()
 }
 
-/// Reads a page of groups.
+/// Reads a page of groups; their extension values only if they are wanted.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -144,10 +149,11 @@ pub async fn list<C: ConnectionTrait>(
     filter: Option<&GroupFilter>,
     order: Order<GroupOrderKey>,
     request: &PageRequest,
+    extensions: bool,
 ) -> Result<Page<Group>, StoreError> {
     let backend = conn.get_database_backend();
     listing(backend, tenant, filter, order)
-        .page(conn, request, resources(backend, tenant), read)
+        .page(conn, request, resources(backend, tenant, extensions), read)
         .await
 }
 
@@ -173,18 +179,21 @@ pub(super) fn listing(
     }
 }
 
-pub(super) fn resources(backend: DbBackend, tenant: TenantId) -> Resources {
+pub(super) fn resources(backend: DbBackend, tenant: TenantId, extensions: bool) -> Resources {
     Resources {
-        select: select(tenant),
-        bytes: bytes(backend, tenant),
+        select: select(tenant, extensions),
+        bytes: bytes(backend, tenant, extensions),
     }
 }
 
-/// About how many bytes a group has.
-pub(super) fn bytes(backend: DbBackend, tenant: TenantId) -> SelectStatement {
-    let extensions = extension_bytes(group_column(group::Column::Extensions), backend);
+/// About how many bytes a group has, with its extension values if they are wanted.
+pub(super) fn bytes(backend: DbBackend, tenant: TenantId, extensions: bool) -> SelectStatement {
+    let mut bytes = Expr::val(ROW_BYTES);
+    if extensions {
+        bytes = bytes.add(extension_bytes(group_column(group::Column::Extensions), backend));
+    }
     Query::select()
-        .expr(extensions.add(ROW_BYTES))
+        .expr(bytes)
         .from(group::Entity)
         .cond_where(in_tenant(tenant))
         .take()
@@ -221,7 +230,9 @@ pub async fn list_of_user<C: ConnectionTrait>(
     listing
         .from
         .and_where(group_column(group::Column::Id).in_subquery(groups_of(tenant, user)));
-    listing.page(conn, request, resources(backend, tenant), read).await
+    listing
+        .page(conn, request, resources(backend, tenant, true), read)
+        .await
 }
 
 fn groups_of(tenant: TenantId, user: UserId) -> SelectStatement {
@@ -245,7 +256,7 @@ pub async fn lock(
     intent: Intent,
 ) -> Result<Option<Locked<Group>>, StoreError> {
     let of_group = Expr::col((tenant::Entity, tenant::Column::Id)).eq(group_column(group::Column::TenantId));
-    let select = select(tenant)
+    let select = select(tenant, true)
         .expr_as(Expr::col((tenant::Entity, tenant::Column::ProvisioningSource)), SOURCE)
         .inner_join(tenant::Entity, of_group)
         .and_where(group_column(group::Column::Id).eq(id.uuid()))
@@ -309,17 +320,20 @@ fn in_tenant(tenant: TenantId) -> Condition {
     Condition::all().add(group_column(group::Column::TenantId).eq(tenant.uuid()))
 }
 
-pub(super) fn select(tenant: TenantId) -> SelectStatement {
-    Query::select()
-        .columns(
-            group::Column::iter()
-                .filter(|column| !matches!(column, group::Column::ExtensionKeys))
-                .map(|column| (group::Entity, column)),
-        )
-        .expr_as(Expr::cust("NULL"), EXTENSION_KEYS)
-        .from(group::Entity)
-        .cond_where(in_tenant(tenant))
-        .take()
+/// Groups of a tenant, with their extension values if those are wanted; without the keys, which only conditions need.
+pub(super) fn select(tenant: TenantId, extensions: bool) -> SelectStatement {
+    use group::Column as C;
+    let mut select = Query::select();
+    for column in C::iter() {
+        let is_read = !matches!(column, C::ExtensionKeys) && (extensions || !matches!(column, C::Extensions));
+        let value = if is_read {
+            group_column(column)
+        } else {
+            Expr::cust("NULL")
+        };
+        select.expr_as(value, column);
+    }
+    select.from(group::Entity).cond_where(in_tenant(tenant)).take()
 }
 
 fn read(row: &QueryResult) -> Result<Group, StoreError> {

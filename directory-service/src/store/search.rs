@@ -10,6 +10,7 @@ use crate::domain::filter::Order;
 use crate::domain::id::{GroupId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::search::Search;
+use crate::domain::user::UserParts;
 
 /// A user or a group that a search found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum FoundId {
 const USER: i32 = 0;
 const GROUP: i32 = 1;
 
-/// Reads who stands on a page, as many as fit into one, in one statement; each total is another.
+/// Reads who stands on a page, as many as fit into one with the wanted parts, in one statement; each total is another.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -33,8 +34,9 @@ pub async fn list<C: ConnectionTrait>(
     tenant: TenantId,
     search: &Search,
     request: &PageRequest,
+    parts: UserParts,
 ) -> Result<Page<FoundId>, StoreError> {
-    let listings = listings(conn.get_database_backend(), tenant, search);
+    let listings = listings(conn.get_database_backend(), tenant, search, parts);
     let page = listings.page(conn, request).await?;
     Ok(page.map(|(part, id)| {
         if part == USER {
@@ -45,7 +47,7 @@ pub async fn list<C: ConnectionTrait>(
     }))
 }
 
-pub(super) fn listings(backend: DbBackend, tenant: TenantId, search: &Search) -> Listings {
+pub(super) fn listings(backend: DbBackend, tenant: TenantId, search: &Search, parts: UserParts) -> Listings {
     let Search {
         users,
         groups,
@@ -57,7 +59,7 @@ pub(super) fn listings(backend: DbBackend, tenant: TenantId, search: &Search) ->
         let part = Part {
             number: USER,
             listing: users::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
-            bytes: users::bytes(backend, tenant),
+            bytes: users::bytes(backend, tenant, parts),
         };
         (part, key)
     });
@@ -67,7 +69,7 @@ pub(super) fn listings(backend: DbBackend, tenant: TenantId, search: &Search) ->
         let part = Part {
             number: GROUP,
             listing: groups::listing(backend, tenant, selection.filter.as_ref(), by_id(*descending)),
-            bytes: groups::bytes(backend, tenant),
+            bytes: groups::bytes(backend, tenant, true),
         };
         (part, key)
     });

@@ -23,7 +23,7 @@ use crate::domain::profile::Element;
 use crate::domain::tenant::ProvisioningSource;
 use crate::domain::text::Text;
 use crate::domain::token::TokenId;
-use crate::domain::user::NewUser;
+use crate::domain::user::{NewUser, UserParts};
 
 /// A fresh, migrated database that goes away after the test.
 pub(crate) struct TestDb {
@@ -178,6 +178,12 @@ impl TestDb {
         self.db.writer().execute_unprepared(sql).await.unwrap();
     }
 }
+
+/// Whole users, but for the groups that they are in.
+pub(crate) const WITHOUT_GROUPS: UserParts = UserParts {
+    groups: false,
+    ..UserParts::ALL
+};
 
 /// A user of this name.
 pub(crate) fn user_named(name: &str) -> NewUser {

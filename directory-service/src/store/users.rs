@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::entities::{tenant, user};
 use super::error::StoreError;
-use super::extensions::{EXTENSION_KEYS, extension_bytes, extension_columns, read_values};
+use super::extensions::{extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, user_column};
 use super::ids::is_one_of;
 use super::paging::{Listing, Resources, SortKey, document_bytes};
@@ -25,7 +25,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::profile::Profile;
 use crate::domain::tenant::ProvisioningSource;
 use crate::domain::text::{ExternalId, Text};
-use crate::domain::user::{Blocks, Cause, GroupDeleted, Manager, User};
+use crate::domain::user::{Blocks, Cause, GroupDeleted, Manager, User, UserParts};
 use crate::domain::user_name::UserName;
 use crate::domain::version::Version;
 
@@ -170,19 +170,24 @@ pub async fn delete(tx: &DatabaseTransaction, tenant: TenantId, id: UserId) -> R
     Ok(())
 }
 
-/// Reads a user.
+/// Reads the wanted parts of a user.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
 #[instrument(name = "store.users.find", skip_all, fields(user.id = %id))]
-pub async fn find<C: ConnectionTrait>(conn: &C, tenant: TenantId, id: UserId) -> Result<Option<User>, StoreError> {
-    let select = select(tenant)
+pub async fn find<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    id: UserId,
+    parts: UserParts,
+) -> Result<Option<User>, StoreError> {
+    let select = select(tenant, parts)
         .and_where(user_column(user::Column::Id).eq(id.uuid()))
         .take();
     conn.query_one(&select).await?.map(|row| read(&row)).transpose()
 }
 
-/// Reads those of the users that exist, in no order. Who they are must have been chosen by what fits into a page.
+/// Reads the wanted parts of those of the users that exist, in no order. Who they are must have been chosen by what fits into a page.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -191,14 +196,15 @@ pub async fn find_many<C: ConnectionTrait>(
     conn: &C,
     tenant: TenantId,
     ids: &[UserId],
+    parts: UserParts,
 ) -> Result<Vec<User>, StoreError> {
     let these = is_one_of(conn, user_column(user::Column::Id), ids.iter().map(|id| id.uuid()));
-    let select = select(tenant).and_where(these).take();
+    let select = select(tenant, parts).and_where(these).take();
     conn.query_all(&select).await?.iter().map(read).collect()
 }
 
-/// Reads those of the users that exist, in the order of their ids, as many as fit into a page. How many are given must
-/// fit into a [`PageRequest`].
+/// Reads the wanted parts of those of the users that exist, in the order of their ids, as many as fit into a page. How many
+/// are given must fit into a [`PageRequest`].
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -207,6 +213,7 @@ pub async fn find_batch<C: ConnectionTrait>(
     conn: &C,
     tenant: TenantId,
     ids: &[UserId],
+    parts: UserParts,
 ) -> Result<Page<User>, StoreError> {
     let backend = conn.get_database_backend();
     let mut these = listing(backend, tenant, None, Order::default());
@@ -215,10 +222,10 @@ pub async fn find_batch<C: ConnectionTrait>(
         .from
         .and_where(is_one_of(conn, id, ids.iter().map(|id| id.uuid())));
     let all = PageRequest::first(u32::try_from(ids.len()).unwrap_or(u32::MAX));
-    these.page(conn, &all, resources(backend, tenant), read).await
+    these.page(conn, &all, resources(backend, tenant, parts), read).await
 }
 
-/// Reads a page of users.
+/// Reads the wanted parts of a page of users.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -229,10 +236,12 @@ pub async fn list<C: ConnectionTrait>(
     filter: Option<&UserFilter>,
     order: Order<UserOrderKey>,
     request: &PageRequest,
+    parts: UserParts,
 ) -> Result<Page<User>, StoreError> {
     let backend = conn.get_database_backend();
     let listing = listing(backend, tenant, filter, order);
-    listing.page(conn, request, resources(backend, tenant), read).await
+    let users = resources(backend, tenant, parts);
+    listing.page(conn, request, users, read).await
 }
 
 pub(super) fn listing(
@@ -257,19 +266,24 @@ pub(super) fn listing(
     }
 }
 
-pub(super) fn resources(backend: DbBackend, tenant: TenantId) -> Resources {
+pub(super) fn resources(backend: DbBackend, tenant: TenantId, parts: UserParts) -> Resources {
     Resources {
-        select: select(tenant),
-        bytes: bytes(backend, tenant),
+        select: select(tenant, parts),
+        bytes: bytes(backend, tenant, parts),
     }
 }
 
-/// About how many bytes a user has.
-pub(super) fn bytes(backend: DbBackend, tenant: TenantId) -> SelectStatement {
-    let document = document_bytes(user_column(user::Column::Document), backend);
-    let extensions = extension_bytes(user_column(user::Column::Extensions), backend);
+/// About how many bytes the wanted parts of a user have.
+pub(super) fn bytes(backend: DbBackend, tenant: TenantId, parts: UserParts) -> SelectStatement {
+    let mut bytes = Expr::val(ROW_BYTES);
+    if parts.profile {
+        bytes = bytes.add(document_bytes(user_column(user::Column::Document), backend));
+    }
+    if parts.extensions {
+        bytes = bytes.add(extension_bytes(user_column(user::Column::Extensions), backend));
+    }
     Query::select()
-        .expr(document.add(extensions).add(ROW_BYTES))
+        .expr(bytes)
         .from(user::Entity)
         .cond_where(in_tenant(tenant))
         .take()
@@ -316,7 +330,7 @@ pub async fn lock(
 ) -> Result<Option<Locked<User>>, StoreError> {
     let source = Expr::col((tenant::Entity, tenant::Column::ProvisioningSource));
     let of_user = Expr::col((tenant::Entity, tenant::Column::Id)).eq(user_column(user::Column::TenantId));
-    let select = select(tenant)
+    let select = select(tenant, UserParts::ALL)
         .expr_as(source, SOURCE)
         .inner_join(tenant::Entity, of_user)
         .and_where(user_column(user::Column::Id).eq(id.uuid()))
@@ -413,24 +427,34 @@ fn in_tenant(tenant: TenantId) -> Condition {
     Condition::all().add(user_column(user::Column::TenantId).eq(tenant.uuid()))
 }
 
-/// Users of a tenant with their managers, in one statement.
-pub(super) fn select(tenant: TenantId) -> SelectStatement {
-    let manager = Condition::all()
-        .add(Expr::col((MANAGER, user::Column::TenantId)).eq(user_column(user::Column::TenantId)))
-        .add(Expr::col((MANAGER, user::Column::Id)).eq(user_column(user::Column::ManagerId)));
-    Query::select()
-        .columns(
-            user::Column::iter()
-                .filter(|column| !matches!(column, user::Column::ExtensionKeys))
-                .map(|column| (user::Entity, column)),
-        )
-        .expr_as(Expr::cust("NULL"), EXTENSION_KEYS)
-        .expr_as(Expr::col((MANAGER, user::Column::Id)), MANAGER_FOUND)
-        .expr_as(Expr::cust(MANAGER_NAME_SQL), MANAGER_NAME)
-        .from(user::Entity)
-        .join_as(sea_orm::JoinType::LeftJoin, user::Entity, MANAGER, manager)
-        .cond_where(in_tenant(tenant))
-        .take()
+/// Users of a tenant, with their managers if those are wanted, in one statement. What is not wanted is empty, and so are the
+/// keys, which only conditions need.
+pub(super) fn select(tenant: TenantId, parts: UserParts) -> SelectStatement {
+    use user::Column as C;
+    let mut select = Query::select();
+    for column in C::iter() {
+        let is_read = !matches!(column, C::SearchKeys | C::ExtensionKeys)
+            && (parts.profile || !matches!(column, C::Document))
+            && (parts.extensions || !matches!(column, C::Extensions))
+            && (parts.manager || !matches!(column, C::ManagerId));
+        let value = match column {
+            read if is_read => user_column(read),
+            C::Document | C::SearchKeys => Expr::val(Value::Object(Map::new())),
+            _nullable => Expr::cust("NULL"),
+        };
+        select.expr_as(value, column);
+    }
+    select.from(user::Entity).cond_where(in_tenant(tenant));
+    if parts.manager {
+        let manager = Condition::all()
+            .add(Expr::col((MANAGER, user::Column::TenantId)).eq(user_column(user::Column::TenantId)))
+            .add(Expr::col((MANAGER, user::Column::Id)).eq(user_column(user::Column::ManagerId)));
+        select
+            .expr_as(Expr::col((MANAGER, user::Column::Id)), MANAGER_FOUND)
+            .expr_as(Expr::cust(MANAGER_NAME_SQL), MANAGER_NAME)
+            .join_as(sea_orm::JoinType::LeftJoin, user::Entity, MANAGER, manager);
+    }
+    select
 }
 
 fn read(row: &QueryResult) -> Result<User, StoreError> {

@@ -15,7 +15,7 @@ use crate::domain::group::{GroupUpdate, NewGroup};
 use crate::domain::id::UserId;
 use crate::domain::membership::MembersChange;
 use crate::domain::user::{NewUser, User, UserUpdate};
-use crate::store::testing::{T0, TestDb, on_every_database, user_named};
+use crate::store::testing::{T0, TestDb, WITHOUT_GROUPS, on_every_database, user_named};
 
 const URN: &str = "urn:acme:User";
 const OTHER: &str = "urn:acme:Group";
@@ -104,7 +104,10 @@ async fn values_live_with_their_user_and_go_with_it(db: TestDb) {
         .unwrap();
     let expected = json!({ URN: { "badge": "A-1", "office": {"floor": 3.0}, "tags": ["x", "y"] } });
     assert_eq!(shown(&created.extensions), expected);
-    let read = directory.get_user(actor.tenant, created.id, false).await.unwrap();
+    let read = directory
+        .get_user(actor.tenant, created.id, WITHOUT_GROUPS)
+        .await
+        .unwrap();
     assert_eq!(read, created);
 
     let same = directory
@@ -167,7 +170,7 @@ async fn values_live_with_their_group_and_go_with_it(db: TestDb) {
         .await
         .unwrap();
     assert_eq!(shown(&created.extensions), values);
-    let read = directory.get_group(actor.tenant, created.id).await.unwrap();
+    let read = directory.get_group(actor.tenant, created.id, true).await.unwrap();
     assert_eq!(read, created);
     let taken = directory
         .create_group(&actor, &group("Staff", json!({ OTHER: {"code": "a"} })))
@@ -517,7 +520,7 @@ async fn a_unique_value_is_free_again_when_it_is_not_unique_or_not_there_any_mor
         matches!(taken, Err(DirectoryError::ExtensionValueTaken { .. })),
         "{taken:?}"
     );
-    let unchanged = directory.get_user(actor.tenant, bob.id, false).await.unwrap();
+    let unchanged = directory.get_user(actor.tenant, bob.id, WITHOUT_GROUPS).await.unwrap();
     assert_eq!(unchanged, bob, "a refused write changes nothing");
 
     let not_unique = vec![

@@ -2,14 +2,16 @@ use crate::clock::ManualClock;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::actor::Actor;
 use crate::domain::extension::Submitted;
+use crate::domain::filter::Order;
 use crate::domain::group::{Group, GroupUpdate, NewGroup};
 use crate::domain::id::{GroupId, UserId};
 use crate::domain::membership::{MembersChange, MembershipCheck};
 use crate::domain::page::PageRequest;
 use crate::domain::text::ExternalId;
-use crate::domain::user::{Blocks, Cause, GroupDeleted, UserChange, UserUpdate};
+use crate::domain::user::{Blocks, Cause, GroupDeleted, UserChange, UserParts, UserUpdate};
 use crate::domain::version::Version;
-use crate::store::testing::{T0, TestDb, on_every_database, text, user_named};
+use crate::store::StoreError;
+use crate::store::testing::{T0, TestDb, WITHOUT_GROUPS, on_every_database, text, user_named};
 
 fn named(name: &str, external_id: Option<&str>, members: Vec<UserId>) -> NewGroup {
     let external_id = external_id.map(|id| ExternalId::from_row(id.to_owned()));
@@ -55,6 +57,30 @@ async fn members(directory: &Directory, actor: &Actor, group: GroupId) -> Vec<Us
     }
 }
 
+on_every_database! { extension_values_that_are_not_wanted_are_not_read }
+
+/// What is spoilt is noticed by who reads it.
+async fn extension_values_that_are_not_wanted_are_not_read(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let directory = db.directory(&ManualClock::at(T0));
+    let sales = named("Sales", None, Vec::new());
+    let sales = directory.create_group(&actor, &sales).await.unwrap();
+    db.sql("UPDATE groups SET extensions = '\"spoilt\"'").await;
+    let page = PageRequest::first(10);
+
+    for extensions in [false, true] {
+        let one = directory.get_group(actor.tenant, sales.id, extensions).await;
+        let all = directory.list_groups(actor.tenant, None, Order::default(), &page, extensions);
+        for read in [one.map(|group| vec![group]), all.await.map(|page| page.items)] {
+            match read {
+                Ok(groups) => assert_eq!((groups, extensions), (vec![sales.clone()], false)),
+                Err(DirectoryError::Store(StoreError::Unreadable(_))) => assert!(extensions),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
 on_every_database! { a_name_may_be_used_again_with_another_external_id }
 
 async fn a_name_may_be_used_again_with_another_external_id(db: TestDb) {
@@ -91,7 +117,7 @@ async fn a_name_may_be_used_again_with_another_external_id(db: TestDb) {
         .create_group(&other, &named("Ärger", None, Vec::new()))
         .await
         .expect("another tenant");
-    assert_eq!(directory.get_group(acme.tenant, first.id).await.unwrap(), first);
+    assert_eq!(directory.get_group(acme.tenant, first.id, true).await.unwrap(), first);
 }
 
 on_every_database! { members_change_by_sets_with_one_version_and_their_records }
@@ -130,7 +156,10 @@ async fn members_change_by_sets_with_one_version_and_their_records(db: TestDb) {
         db.changes(actor.tenant).await[before..],
         [updated, member_record(5, 1), member_record(4, 1)]
     );
-    assert_eq!(directory.get_group(actor.tenant, group.id).await.unwrap(), changed);
+    assert_eq!(
+        directory.get_group(actor.tenant, group.id, true).await.unwrap(),
+        changed
+    );
 }
 
 on_every_database! { members_that_are_there_or_not_there_already_change_nothing }
@@ -220,7 +249,7 @@ async fn unknown_members_and_groups_are_refused_by_name(db: TestDb) {
     let too_many = (0..100_001).map(|_| unknown).collect();
     let refused = directory.update_group(&actor, &add(too_many, Vec::new())).await;
     assert!(matches!(refused, Err(DirectoryError::Invalid(_))), "{refused:?}");
-    assert_eq!(directory.get_group(actor.tenant, group.id).await.unwrap(), group);
+    assert_eq!(directory.get_group(actor.tenant, group.id, true).await.unwrap(), group);
 }
 
 on_every_database! { many_members_are_written_in_chunks }
@@ -309,7 +338,7 @@ async fn naming_a_member_lifts_group_deleted_and_nothing_else(db: TestDb) {
         actor: "a".to_owned(),
     });
     for id in &ids[..2] {
-        let user = directory.get_user(actor.tenant, *id, false).await.unwrap();
+        let user = directory.get_user(actor.tenant, *id, WITHOUT_GROUPS).await.unwrap();
         assert_eq!(
             user.blocks,
             Blocks {
@@ -319,7 +348,7 @@ async fn naming_a_member_lifts_group_deleted_and_nothing_else(db: TestDb) {
         );
         assert_eq!((user.version.get(), user.updated_us), (2, T0 + 9));
     }
-    let untouched = directory.get_user(actor.tenant, ids[2], false).await.unwrap();
+    let untouched = directory.get_user(actor.tenant, ids[2], WITHOUT_GROUPS).await.unwrap();
     let group_deleted = GroupDeleted {
         cause: Cause {
             since_us: 1,
@@ -367,7 +396,7 @@ async fn a_deleted_group_takes_its_memberships_along(db: TestDb) {
 
     let gone = directory.delete_group(&actor, group.id, None).await;
     assert!(matches!(gone, Err(DirectoryError::GroupNotFound)), "{gone:?}");
-    let user = directory.get_user(actor.tenant, ids[0], true).await.unwrap();
+    let user = directory.get_user(actor.tenant, ids[0], UserParts::ALL).await.unwrap();
     assert_eq!((user.groups, user.version.get()), (Vec::new(), 1));
     assert_eq!(
         db.changes(actor.tenant).await.last(),

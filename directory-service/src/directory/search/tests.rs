@@ -20,7 +20,7 @@ use crate::domain::membership::MembersChange;
 use crate::domain::page::{PAGE_BYTES, Page, PageRequest};
 use crate::domain::search::{Found, Search, Selection};
 use crate::domain::text::{ExternalId, MAX_TEXT_BYTES};
-use crate::domain::user::{User, UserChange, UserUpdate};
+use crate::domain::user::{User, UserChange, UserParts, UserUpdate};
 use crate::store::testing::{T0, TestDb, email, insert_users, on_every_database, text, user_named};
 
 on_every_database! {
@@ -72,7 +72,10 @@ impl World {
 
     async fn page(&self, search: &Search, request: &PageRequest) -> Page<Found> {
         let tenant = self.actor.tenant;
-        self.directory.search(tenant, search, request, true).await.unwrap()
+        self.directory
+            .search(tenant, search, request, UserParts::ALL)
+            .await
+            .unwrap()
     }
 
     /// Walks to the end and back again: what was met on both ways.
@@ -472,10 +475,10 @@ async fn users_in_very_many_groups_make_a_page_end_early(db: TestDb) {
 
     let page = world.page(&search, &PageRequest::first(1_000)).await;
     let (there, back) = world.walk(&search, 1_000).await;
-    let batch = world.directory.batch_get_users(tenant, &users, true).await;
+    let batch = world.directory.batch_get_users(tenant, &users, UserParts::ALL).await;
     let few = world
         .directory
-        .batch_get_users(tenant, &users[..10], true)
+        .batch_get_users(tenant, &users[..10], UserParts::ALL)
         .await
         .unwrap();
 

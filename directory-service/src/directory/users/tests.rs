@@ -10,10 +10,12 @@ use crate::domain::group::NewGroup;
 use crate::domain::id::UserId;
 use crate::domain::membership::MembersChange;
 use crate::domain::page::PageRequest;
+use crate::domain::search::{Found, Search, Selection};
 use crate::domain::tenant::ProvisioningSource;
-use crate::domain::user::{Blocks, Cause, Manager, User, UserChange, UserUpdate};
+use crate::domain::user::{Blocks, Cause, Manager, User, UserChange, UserParts, UserUpdate};
 use crate::domain::version::Version;
-use crate::store::testing::{T0, TestDb, email, insert_users, on_every_database, text, user_named};
+use crate::store::StoreError;
+use crate::store::testing::{T0, TestDb, WITHOUT_GROUPS, email, insert_users, on_every_database, text, user_named};
 
 fn update(user: &User, changes: Vec<UserChange>) -> UserUpdate {
     UserUpdate {
@@ -56,11 +58,96 @@ async fn an_offset_beyond_the_end_is_an_empty_page_with_its_total(db: TestDb) {
         (request.skip, request.total) = (skip, true);
 
         let page = directory
-            .list_users(actor.tenant, None, Order::default(), &request, false)
+            .list_users(actor.tenant, None, Order::default(), &request, WITHOUT_GROUPS)
             .await
             .unwrap();
 
         assert_eq!((page.items.len(), page.next, page.total), (0, None, Some(3)), "{skip}");
+    }
+}
+
+on_every_database! { a_part_that_is_not_wanted_is_not_read }
+
+/// What is spoilt is noticed by who reads it.
+async fn a_part_that_is_not_wanted_is_not_read(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let tenant = actor.tenant;
+    let directory = db.directory(&ManualClock::at(T0));
+    let mut new = user_named("ada");
+    new.manager = Some(directory.create_user(&actor, &user_named("boss")).await.unwrap().id);
+    let ada = directory.create_user(&actor, &new).await.unwrap();
+    group_of(&directory, &actor, "Sales", vec![ada.id]).await;
+    db.sql("UPDATE users SET document = '\"spoilt\"', search_keys = '\"spoilt\"', extensions = '\"spoilt\"'")
+        .await;
+    let find = Search::new(
+        Some(Selection {
+            filter: None,
+            key: None,
+        }),
+        None,
+        false,
+    )
+    .unwrap();
+    let page = PageRequest::first(10);
+    let (profile, extensions) = ("a user's document", "extension values");
+
+    let nothing = UserParts::default();
+    for (parts, unreadable) in [
+        (nothing, None),
+        (
+            UserParts {
+                profile: true,
+                ..nothing
+            },
+            Some(profile),
+        ),
+        (
+            UserParts {
+                manager: true,
+                ..nothing
+            },
+            None,
+        ),
+        (
+            UserParts {
+                extensions: true,
+                ..nothing
+            },
+            Some(extensions),
+        ),
+        (
+            UserParts {
+                groups: true,
+                ..nothing
+            },
+            None,
+        ),
+    ] {
+        let of_users = |read: Result<Vec<User>, DirectoryError>| match read {
+            Ok(users) => {
+                let read = users.iter().find(|user| user.id == ada.id).unwrap();
+                assert_eq!(read.user_name, ada.user_name);
+                assert_eq!(read.manager.is_some(), parts.manager);
+                assert_eq!(read.groups.len(), usize::from(parts.groups));
+                None
+            }
+            Err(DirectoryError::Store(StoreError::Unreadable(what))) => Some(what),
+            Err(other) => panic!("{other:?}"),
+        };
+        let one = directory.get_user(tenant, ada.id, parts).await;
+        assert_eq!(of_users(one.map(|user| vec![user])), unreadable);
+        let batch = directory.batch_get_users(tenant, &[ada.id], parts).await;
+        assert_eq!(of_users(batch), unreadable);
+        let listed = directory.list_users(tenant, None, Order::default(), &page, parts).await;
+        assert_eq!(of_users(listed.map(|page| page.items)), unreadable);
+        let found = directory.search(tenant, &find, &page, parts).await;
+        let users = found.map(|page| {
+            page.items.into_iter().map(|found| match found {
+                Found::User(user) => *user,
+                Found::Group(group) => panic!("{group:?}"),
+            })
+        });
+        assert_eq!(of_users(users.map(Iterator::collect)), unreadable);
     }
 }
 
@@ -101,7 +188,10 @@ async fn a_created_user_is_read_back_with_its_change_record(db: TestDb) {
     );
     assert_eq!(created.version, Version::FIRST);
     assert_eq!(
-        directory.get_user(actor.tenant, created.id, true).await.unwrap(),
+        directory
+            .get_user(actor.tenant, created.id, UserParts::ALL)
+            .await
+            .unwrap(),
         created
     );
     let attributes = [
@@ -206,7 +296,10 @@ async fn an_update_changes_values_index_version_time_and_record(db: TestDb) {
     assert_eq!(changed.groups[0].id, group.id);
     assert!(changed.manager.as_ref().unwrap().exists, "one may manage oneself");
     assert_eq!(
-        directory.get_user(actor.tenant, created.id, true).await.unwrap(),
+        directory
+            .get_user(actor.tenant, created.id, UserParts::ALL)
+            .await
+            .unwrap(),
         changed
     );
     let records = db.changes(actor.tenant).await;
@@ -276,7 +369,10 @@ async fn only_the_tenants_own_source_writes(db: TestDb) {
         }
     }
     assert_eq!(
-        directory.get_user(actor.tenant, created.id, false).await.unwrap(),
+        directory
+            .get_user(actor.tenant, created.id, WITHOUT_GROUPS)
+            .await
+            .unwrap(),
         created
     );
 }
@@ -299,16 +395,19 @@ async fn a_deleted_user_leaves_a_tombstone_and_nothing_else(db: TestDb) {
 
     directory.delete_user(&actor, ada.id, None).await.unwrap();
 
-    let gone = directory.get_user(actor.tenant, ada.id, false).await;
+    let gone = directory.get_user(actor.tenant, ada.id, WITHOUT_GROUPS).await;
     assert!(matches!(gone, Err(DirectoryError::UserNotFound)), "{gone:?}");
     let again = directory.delete_user(&actor, ada.id, None).await;
     assert!(matches!(again, Err(DirectoryError::UserNotFound)), "{again:?}");
-    let group = directory.get_group(actor.tenant, sales.id).await.unwrap();
+    let group = directory.get_group(actor.tenant, sales.id, true).await.unwrap();
     assert_eq!((group.version.get(), group.updated_us), (2, T0 + 7));
     let records = db.changes(actor.tenant).await;
     let removed = (5, sales.id.uuid(), 2, vec!["members".to_owned()], 1);
     assert_eq!(records[before..], [removed, (3, ada.id.uuid(), 2, Vec::new(), 0)]);
-    let orphan = directory.get_user(actor.tenant, report.id, false).await.unwrap();
+    let orphan = directory
+        .get_user(actor.tenant, report.id, WITHOUT_GROUPS)
+        .await
+        .unwrap();
     assert!(!orphan.manager.unwrap().exists);
     let left = crate::store::testing::rows_of(&db, ada.id.uuid()).await;
     assert_eq!(left, ["tombstones"]);
@@ -326,7 +425,10 @@ async fn another_tenants_user_does_not_exist(db: TestDb) {
     let ada = directory.create_user(&acme, &user_named("ada")).await.unwrap();
 
     let refusals = [
-        directory.get_user(other.tenant, ada.id, true).await.map(|_| ()),
+        directory
+            .get_user(other.tenant, ada.id, UserParts::ALL)
+            .await
+            .map(|_| ()),
         directory
             .update_user(&other, &update(&ada, vec![title("Dr")]))
             .await
@@ -338,7 +440,7 @@ async fn another_tenants_user_does_not_exist(db: TestDb) {
     }
     assert!(
         directory
-            .batch_get_users(other.tenant, &[ada.id], true)
+            .batch_get_users(other.tenant, &[ada.id], UserParts::ALL)
             .await
             .unwrap()
             .is_empty()
@@ -358,7 +460,10 @@ async fn a_batch_comes_in_the_order_of_the_request_with_groups(db: TestDb) {
     group_of(&directory, &actor, "Two", vec![ids[0]]).await;
 
     let asked = [ids[2], UserId::generate(), ids[0], ids[1]];
-    let users = directory.batch_get_users(actor.tenant, &asked, true).await.unwrap();
+    let users = directory
+        .batch_get_users(actor.tenant, &asked, UserParts::ALL)
+        .await
+        .unwrap();
 
     let shown = |user: &User| {
         let groups = user.groups.iter().map(|group| group.display_name.as_str().to_owned());
@@ -368,7 +473,7 @@ async fn a_batch_comes_in_the_order_of_the_request_with_groups(db: TestDb) {
     assert_eq!(users.iter().map(shown).collect::<Vec<(String, String)>>(), expected);
     let many = vec![ids[0]; 1_001];
     assert!(matches!(
-        directory.batch_get_users(actor.tenant, &many, true).await,
+        directory.batch_get_users(actor.tenant, &many, UserParts::ALL).await,
         Err(DirectoryError::Invalid(_))
     ));
 }
@@ -410,7 +515,7 @@ async fn writers_that_meet_all_win_or_are_told(db: TestDb) {
     assert!(deleted >= 5, "four updates and one deletion win");
     assert_eq!(
         directory
-            .get_user(actor.tenant, ada.id, false)
+            .get_user(actor.tenant, ada.id, WITHOUT_GROUPS)
             .await
             .unwrap()
             .version
@@ -443,7 +548,12 @@ async fn a_user_that_comes_into_a_group_while_it_is_deleted_leaves_it_again(db: 
     deletion.await.unwrap().unwrap();
 
     assert_eq!(
-        directory.get_group(actor.tenant, sales.id).await.unwrap().version.get(),
+        directory
+            .get_group(actor.tenant, sales.id, true)
+            .await
+            .unwrap()
+            .version
+            .get(),
         2
     );
     assert_eq!(crate::store::testing::rows_of(&db, ada.id.uuid()).await, ["tombstones"]);

@@ -7,6 +7,7 @@ use directory_proto::v1::{
     SearchRequest, Selection, User,
 };
 use prost::Message as _;
+use prost_types::FieldMask;
 
 use super::*;
 use crate::domain::page::PAGE_BYTES;
@@ -92,6 +93,13 @@ async fn pages_of_large_users_fit_into_messages_and_go_both_ways(db: TestDb) {
     assert_eq!((first.total_size, second.total_size), (Some(24), Some(24)));
     assert_eq!(names(&before.users), names(&first.users));
     assert_eq!(before.previous_page_token, "");
+
+    let mut names_alone = request("");
+    names_alone.read_mask = Some(FieldMask {
+        paths: vec!["user_name".to_owned()],
+    });
+    let small = client.users().list_users(names_alone).await.unwrap().into_inner();
+    assert_eq!(names(&small.users), all, "what the mask leaves out takes no room");
 
     // A token is good for its own question.
     let mut ordered = next.clone();

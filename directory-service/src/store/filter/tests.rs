@@ -21,7 +21,7 @@ use crate::domain::membership::MembersChange;
 use crate::domain::page::PageRequest;
 use crate::domain::text::ExternalId;
 use crate::domain::user::{NewUser, UserChange, UserUpdate};
-use crate::store::testing::{T0, TestDb, element, email, on_every_database, text, user_named};
+use crate::store::testing::{T0, TestDb, WITHOUT_GROUPS, element, email, on_every_database, text, user_named};
 
 use super::after_prefix;
 use Operator as O;
@@ -123,7 +123,7 @@ fn holds(value: &str, operator: Operator, literal: &str) -> bool {
 async fn names(directory: &Directory, actor: &Actor, filter: &UserFilter) -> Vec<String> {
     let request = PageRequest::first(1_000);
     let page = directory
-        .list_users(actor.tenant, Some(filter), Order::default(), &request, false)
+        .list_users(actor.tenant, Some(filter), Order::default(), &request, WITHOUT_GROUPS)
         .await
         .unwrap();
     assert_eq!(page.next, None);
@@ -136,7 +136,7 @@ async fn names(directory: &Directory, actor: &Actor, filter: &UserFilter) -> Vec
 async fn group_names(directory: &Directory, actor: &Actor, filter: &GroupFilter) -> Vec<String> {
     let request = PageRequest::first(1_000);
     let page = directory
-        .list_groups(actor.tenant, Some(filter), Order::default(), &request)
+        .list_groups(actor.tenant, Some(filter), Order::default(), &request, true)
         .await
         .unwrap();
     page.items
@@ -629,7 +629,7 @@ async fn pages_in_any_order_hold_everything_once(db: TestDb) {
                 ..PageRequest::first(1_000)
             };
             let whole = directory
-                .list_users(actor.tenant, None, order.clone(), &whole, false)
+                .list_users(actor.tenant, None, order.clone(), &whole, WITHOUT_GROUPS)
                 .await
                 .unwrap();
             assert_eq!((whole.items.len(), whole.total, &whole.next), (23, Some(23), &None));
@@ -642,7 +642,7 @@ async fn pages_in_any_order_hold_everything_once(db: TestDb) {
                 }
                 .after(after);
                 let page = directory
-                    .list_users(actor.tenant, None, order.clone(), &request, false)
+                    .list_users(actor.tenant, None, order.clone(), &request, WITHOUT_GROUPS)
                     .await
                     .unwrap();
                 assert_eq!(page.total, Some(23));
@@ -659,7 +659,7 @@ async fn pages_in_any_order_hold_everything_once(db: TestDb) {
                 ..PageRequest::first(5)
             };
             let skipped = directory
-                .list_users(actor.tenant, None, order, &skipped, false)
+                .list_users(actor.tenant, None, order, &skipped, WITHOUT_GROUPS)
                 .await
                 .unwrap();
             assert_eq!(skipped.total, Some(23));
@@ -697,7 +697,7 @@ async fn resources_without_a_value_come_last_and_the_primary_element_counts(db: 
     };
 
     let page = directory
-        .list_users(actor.tenant, None, order, &PageRequest::first(10), false)
+        .list_users(actor.tenant, None, order, &PageRequest::first(10), WITHOUT_GROUPS)
         .await
         .unwrap();
 
@@ -719,7 +719,13 @@ async fn pages_stay_true_while_others_write(db: TestDb) {
         descending: false,
     };
     let page = directory
-        .list_users(actor.tenant, None, order.clone(), &PageRequest::first(2), false)
+        .list_users(
+            actor.tenant,
+            None,
+            order.clone(),
+            &PageRequest::first(2),
+            WITHOUT_GROUPS,
+        )
         .await
         .unwrap();
 
@@ -728,7 +734,7 @@ async fn pages_stay_true_while_others_write(db: TestDb) {
     directory.delete_user(&actor, ids[1], None).await.unwrap();
     let rest = PageRequest::first(9).after(page.next);
     let rest = directory
-        .list_users(actor.tenant, None, order, &rest, false)
+        .list_users(actor.tenant, None, order, &rest, WITHOUT_GROUPS)
         .await
         .unwrap();
 
@@ -769,7 +775,7 @@ async fn groups_are_paged_in_any_order(db: TestDb) {
             loop {
                 let request = PageRequest::first(2).after(after);
                 let page = directory
-                    .list_groups(actor.tenant, None, order.clone(), &request)
+                    .list_groups(actor.tenant, None, order.clone(), &request, true)
                     .await
                     .unwrap();
                 paged.extend(page.items.iter().map(|group| group.id));
@@ -779,7 +785,7 @@ async fn groups_are_paged_in_any_order(db: TestDb) {
                 }
             }
             let whole = directory
-                .list_groups(actor.tenant, None, order, &PageRequest::first(100))
+                .list_groups(actor.tenant, None, order, &PageRequest::first(100), true)
                 .await
                 .unwrap();
             assert_eq!(

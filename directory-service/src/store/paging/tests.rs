@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 use crate::domain::page::{Page, PagePosition, PageRequest, Walk};
 use crate::domain::text::MAX_TEXT_BYTES;
 use crate::domain::user::{NewUser, User, UserChange, UserUpdate};
-use crate::store::testing::{T0, TestDb, email, insert_users, on_every_database, text, user_named};
+use crate::store::testing::{T0, TestDb, WITHOUT_GROUPS, email, insert_users, on_every_database, text, user_named};
 
 fn by(path: &str) -> Option<UserOrderKey> {
     Some(UserOrderKey::Attribute(UserAttribute::find(path).unwrap()))
@@ -56,7 +56,7 @@ impl World {
         let request = PageRequest::first(size).after(after);
         let tenant = self.actor.tenant;
         self.directory
-            .list_users(tenant, None, order, &request, false)
+            .list_users(tenant, None, order, &request, WITHOUT_GROUPS)
             .await
             .unwrap()
     }
@@ -160,7 +160,7 @@ async fn a_page_with_an_offset_has_no_page_before(db: TestDb) {
     let tenant = world.actor.tenant;
     let page = world
         .directory
-        .list_users(tenant, None, Order::default(), &request, false)
+        .list_users(tenant, None, Order::default(), &request, WITHOUT_GROUPS)
         .await
         .unwrap();
 
@@ -295,7 +295,7 @@ async fn a_page_of_large_users_ends_early_and_loses_nobody(db: TestDb) {
     let tenant = world.actor.tenant;
     let tail = world
         .directory
-        .list_users(tenant, None, Order::default(), &request, false)
+        .list_users(tenant, None, Order::default(), &request, WITHOUT_GROUPS)
         .await
         .unwrap();
     assert_eq!(ids(&tail), all[20..], "what is skipped takes no room");

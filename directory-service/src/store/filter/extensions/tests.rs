@@ -16,7 +16,7 @@ use crate::domain::membership::MembersChange;
 use crate::domain::number::Number;
 use crate::domain::page::PageRequest;
 use crate::domain::user::NewUser;
-use crate::store::testing::{T0, TestDb, on_every_database, user_named};
+use crate::store::testing::{T0, TestDb, WITHOUT_GROUPS, on_every_database, user_named};
 
 use Operator as O;
 
@@ -195,7 +195,7 @@ async fn create(directory: &Directory, actor: &Actor, name: &str, values: Value)
 async fn names(directory: &Directory, actor: &Actor, filter: &UserFilter) -> Vec<String> {
     let request = PageRequest::first(1_000);
     let page = directory
-        .list_users(actor.tenant, Some(filter), Order::default(), &request, false)
+        .list_users(actor.tenant, Some(filter), Order::default(), &request, WITHOUT_GROUPS)
         .await
         .unwrap();
     page.items
@@ -268,7 +268,7 @@ async fn every_operator_means_the_same_for_every_type_wherever_the_value_stands(
         }
         let request = PageRequest::first(1_000);
         let users = directory
-            .list_users(actor.tenant, None, Order::default(), &request, false)
+            .list_users(actor.tenant, None, Order::default(), &request, WITHOUT_GROUPS)
             .await
             .unwrap();
         for user in users.items {
@@ -450,7 +450,7 @@ async fn an_order_goes_by_the_preferred_element_and_pages_through_all(db: TestDb
             loop {
                 let request = PageRequest::first(1).after(after);
                 let page = directory
-                    .list_users(actor.tenant, None, order.clone(), &request, false)
+                    .list_users(actor.tenant, None, order.clone(), &request, WITHOUT_GROUPS)
                     .await
                     .unwrap();
                 walked.extend(page.items.iter().map(|user| user.user_name.as_str().to_owned()));
@@ -489,7 +489,7 @@ async fn groups_are_filtered_and_ordered_too(db: TestDb) {
     }
     let list = async |filter: Option<&GroupFilter>, order: Order<GroupOrderKey>| -> Vec<String> {
         let page = directory
-            .list_groups(actor.tenant, filter, order, &PageRequest::first(10))
+            .list_groups(actor.tenant, filter, order, &PageRequest::first(10), true)
             .await
             .unwrap();
         page.items
