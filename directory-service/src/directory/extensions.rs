@@ -9,7 +9,8 @@ use crate::domain::Invalid;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, ChangeKind, Resource};
 use crate::domain::extension::{
-    Checked, ExtensionSchema, Extensions, MAX_SCHEMAS, ResourceType, SchemaDefinition, SchemaSet, SchemaUrn, Submitted,
+    Checked, ExtensionSchema, Extensions, Lost, MAX_SCHEMAS, ResourceType, SchemaDefinition, SchemaSet, SchemaUrn,
+    Submitted,
 };
 use crate::domain::id::TenantId;
 use crate::domain::tenant::Tenant;
@@ -80,12 +81,10 @@ impl Directory {
                 let schema = known.find(urn).ok_or(DirectoryError::ExtensionSchemaNotFound)?;
                 let urn = schema.definition.urn();
                 store::extensions::lock(&tx, actor.tenant, urn).await?;
-                let resource = schema.definition.resource_type();
-                let any = known.presence(resource, urn.as_str()).unwrap_or_default();
-                if store::extensions::find_value(&*tx, actor.tenant, resource, any)
-                    .await?
-                    .is_some()
-                {
+                let attributes = schema.definition.attributes().iter();
+                let keys = attributes.map(|attribute| schema.definition.key(attribute, None));
+                let used = store::extensions::find_used(&*tx, actor.tenant, keys.collect()).await?;
+                if used.is_some() {
                     return Err(DirectoryError::ExtensionSchemaInUse { attribute: None });
                 }
                 store::extensions::delete(&tx, actor.tenant, urn).await?;
@@ -149,21 +148,15 @@ async fn replace(
     }
     store::extensions::lock(tx, tenant, before.urn()).await?;
     let lost = before.lost_in(next);
-    if !lost.is_empty() {
-        let any = before.questions(&lost);
-        let found = store::extensions::find_value(&**tx, tenant, before.resource_type(), any).await?;
-        if let Some(values) = found {
-            let attribute = before
-                .first_in(&lost, &values)
-                .map(|(attribute, sub)| before.path(attribute, sub));
-            return Err(DirectoryError::ExtensionSchemaInUse { attribute });
-        }
+    let keys = lost.iter().map(|(attribute, sub)| before.key(attribute, *sub));
+    let used = store::extensions::find_used(&**tx, tenant, keys.collect()).await?;
+    if let Some(used) = used {
+        let of_key = |(attribute, sub): &&Lost<'_>| before.key(attribute, *sub) == used;
+        let attribute = lost.iter().find(of_key);
+        let attribute = attribute.map(|(attribute, sub)| before.path(attribute, *sub));
+        return Err(DirectoryError::ExtensionSchemaInUse { attribute });
     }
     store::extensions::update(tx, tenant, schema).await?;
-    let freed = before.freed_in(next);
-    if !freed.is_empty() {
-        store::extensions::forget_unique(tx, tenant, freed).await?;
-    }
     Ok(())
 }
 
@@ -183,7 +176,7 @@ pub(super) async fn check(
     Ok(schemas.check(resource, submitted, before)?)
 }
 
-/// Claims the values that no other resource may have, in place of those that the resource had.
+/// Notes what a resource has values of, in place of what it had, and claims those that no other resource may have.
 pub(super) async fn claim(
     tx: &WriteTransaction,
     tenant: TenantId,
@@ -191,8 +184,8 @@ pub(super) async fn claim(
     had_values: bool,
     checked: &Checked,
 ) -> Result<(), DirectoryError> {
-    match store::extensions::replace_unique(tx, tenant, owner, had_values, &checked.unique).await? {
-        Some(taken) => Err(DirectoryError::ExtensionValueTaken { attribute: taken.path }),
+    match store::extensions::replace_used(tx, tenant, owner, had_values, &checked.used).await? {
+        Some(attribute) => Err(DirectoryError::ExtensionValueTaken { attribute }),
         None => Ok(()),
     }
 }

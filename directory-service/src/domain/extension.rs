@@ -24,7 +24,7 @@ use definition::AttributeName;
 /// The most schemas of a tenant.
 pub const MAX_SCHEMAS: usize = 16;
 
-/// The key of a single-valued attribute, or of a sub-attribute of one, among a resource's search keys.
+/// The key of an attribute's path, or of a sub-attribute's. Single-valued ones stand under it among a resource's search keys.
 fn single_key(urn: &SchemaUrn, attribute: &AttributeName, sub: Option<&AttributeName>) -> String {
     let sub = sub.map(|sub| format!(".{}", sub.key())).unwrap_or_default();
     format!("{}:{}{sub}", urn.key(), attribute.key())

@@ -302,6 +302,43 @@ async fn who_stays_in_a_group_is_looked_up_and_not_searched_for_one_by_one(db: T
     );
 }
 
+on_every_database! { whether_an_attribute_is_used_is_one_search_for_each_attribute }
+
+/// Among 10,000 users who have values of two attributes, as PostgreSQL knows.
+async fn whether_an_attribute_is_used_is_one_search_for_each_attribute(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    insert_users(&db, &actor, ROWS).await;
+    for attribute in ["urn:acme:user:a", "urn:acme:user:b"] {
+        db.sql(&format!(
+            "INSERT INTO extension_values (tenant_id, attribute_key, value_key, user_id)
+             SELECT tenant_id, '{attribute}', user_name_key, id FROM users"
+        ))
+        .await;
+    }
+    db.sql("ANALYZE").await;
+    let key = |name: &str| format!("urn:acme:user:{name}");
+    let find = async |names: &[&str]| {
+        let keys = names.iter().map(|name| key(name)).collect();
+        let found = super::extensions::find_used(db.db.reader(), actor.tenant, keys).await;
+        found.unwrap()
+    };
+
+    assert_eq!(find(&["x", "y"]).await, None);
+    assert_eq!(find(&["x", "b", "y"]).await, Some(key("b")));
+    assert_eq!(find(&[]).await, None);
+    let statement = super::extensions::used(actor.tenant, vec![key("x"), key("a")]);
+    let plan = plan(&db, &statement).await;
+    let index = if db.db.backend() == DbBackend::Postgres {
+        "extension_values_pkey"
+    } else {
+        "sqlite_autoindex_extension_values_1"
+    };
+    assert!(searches(&plan, index, "attribute_key"), "{plan}");
+    for scan in ["Seq Scan on extension_values", "SCAN extension_values", "Sort"] {
+        assert!(!plan.contains(scan), "{plan}");
+    }
+}
+
 /// How many blocks PostgreSQL looks at to run a statement, those of documents that stand apart from their rows among them.
 async fn blocks(db: &TestDb, select: &SelectStatement) -> usize {
     let statement = db.db.backend().build(select);

@@ -1,6 +1,8 @@
-//! The tables `extension_schemas` and `unique_values`, and whether schemas are in use.
+//! The tables `extension_schemas` and `extension_values`.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LockType, OnConflict, Query};
+use std::collections::{BTreeMap, HashSet};
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LockType, OnConflict, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::{self, NotSet, Set},
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _, QueryFilter as _,
@@ -9,15 +11,12 @@ use sea_orm::{
 use serde_json::Value;
 use tracing::instrument;
 
-use super::entities::{extension_schema, group, unique_value, user};
+use super::entities::{extension_schema, extension_value};
 use super::error::StoreError;
-use super::filter;
 use super::paging::document_bytes;
 use crate::domain::extension::{
-    Checked, ExtensionQuestion, ExtensionSchema, Extensions, MAX_SCHEMAS, ResourceType, SchemaDefinition, SchemaSet,
-    SchemaUrn, UniqueValue,
+    Checked, ExtensionSchema, Extensions, MAX_SCHEMAS, SchemaDefinition, SchemaSet, SchemaUrn, UniqueValue,
 };
-use crate::domain::filter::{Filter, GroupElement, UserElement};
 use crate::domain::id::{GroupId, TenantId, UserId};
 
 /// Whose values are meant.
@@ -136,115 +135,99 @@ pub async fn delete(tx: &DatabaseTransaction, tenant: TenantId, urn: &SchemaUrn)
     Ok(())
 }
 
-/// The extension values of a resource of which one of these questions is true, if there is one. Looks at every resource of
-/// the tenant: schemas change rarely.
+/// The key of one of these attributes that a resource of the tenant has a value of, if there is one.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-#[instrument(name = "store.extension_schemas.find_value", skip_all, fields(tenant.id = %tenant))]
-pub async fn find_value<C: ConnectionTrait>(
+#[instrument(name = "store.extension_values.find_used", skip_all, fields(tenant.id = %tenant))]
+pub async fn find_used<C: ConnectionTrait>(
     conn: &C,
     tenant: TenantId,
-    resource: ResourceType,
-    questions: Vec<ExtensionQuestion>,
-) -> Result<Option<Extensions>, StoreError> {
-    let backend = conn.get_database_backend();
-    let mut select = Query::select();
-    match resource {
-        ResourceType::User => {
-            let any = questions
-                .into_iter()
-                .map(|question| Filter::Element(UserElement::Extension(question)));
-            select
-                .expr(filter::user_column(user::Column::Extensions))
-                .from(user::Entity)
-                .and_where(filter::user_column(user::Column::TenantId).eq(tenant.uuid()))
-                .cond_where(filter::users(&Filter::Or(any.collect()), tenant, backend));
-        }
-        ResourceType::Group => {
-            let any = questions
-                .into_iter()
-                .map(|question| Filter::Element(GroupElement::Extension(question)));
-            select
-                .expr(filter::group_column(group::Column::Extensions))
-                .from(group::Entity)
-                .and_where(filter::group_column(group::Column::TenantId).eq(tenant.uuid()))
-                .cond_where(filter::groups(&Filter::Or(any.collect()), tenant, backend));
-        }
-    }
-    let Some(row) = conn.query_one(select.limit(1)).await? else {
+    attributes: Vec<String>,
+) -> Result<Option<String>, StoreError> {
+    if attributes.is_empty() {
         return Ok(None);
-    };
-    read_values(row.try_get_by_index(0)?).map(Some)
+    }
+    let row = conn.query_one(&used(tenant, attributes)).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
 }
 
-/// Makes these the unique values of a resource, in place of others if it `had_values`; what another resource has is `Some`.
+/// Looks into the index once for each attribute, however many resources have values and whatever PostgreSQL believes about
+/// that: the order is the index's.
+pub(super) fn used(tenant: TenantId, attributes: Vec<String>) -> SelectStatement {
+    let asked = Expr::col(("asked", "column1"));
+    let first = Query::select()
+        .column(extension_value::Column::ValueKey)
+        .from(extension_value::Entity)
+        .and_where(extension_value::Column::TenantId.eq(tenant.uuid()))
+        .and_where(extension_value::Column::AttributeKey.into_expr().eq(asked.clone()))
+        .order_by(extension_value::Column::ValueKey, Order::Asc)
+        .limit(1)
+        .take();
+    Query::select()
+        .expr(asked)
+        .from_values(attributes, "asked")
+        .and_where(Expr::from(first).is_not_null())
+        .limit(1)
+        .take()
+}
+
+/// Makes these the attributes that a resource has values of, in place of others if it `had_values`. `Some` is the path of one
+/// whose value another resource has.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-#[instrument(name = "store.unique_values.replace", skip_all)]
-pub async fn replace_unique(
+#[instrument(name = "store.extension_values.replace", skip_all)]
+pub async fn replace_used(
     tx: &DatabaseTransaction,
     tenant: TenantId,
     owner: Owner,
     had_values: bool,
-    values: &[UniqueValue],
-) -> Result<Option<UniqueValue>, StoreError> {
+    used: &BTreeMap<String, Option<UniqueValue>>,
+) -> Result<Option<String>, StoreError> {
     if had_values {
         let of_owner = match owner {
-            Owner::User(id) => unique_value::Column::UserId.eq(id.uuid()),
-            Owner::Group(id) => unique_value::Column::GroupId.eq(id.uuid()),
+            Owner::User(id) => extension_value::Column::UserId.eq(id.uuid()),
+            Owner::Group(id) => extension_value::Column::GroupId.eq(id.uuid()),
         };
-        unique_value::Entity::delete_many()
-            .filter(unique_value::Column::TenantId.eq(tenant.uuid()))
+        extension_value::Entity::delete_many()
+            .filter(extension_value::Column::TenantId.eq(tenant.uuid()))
             .filter(of_owner)
             .exec(tx)
             .await?;
     }
-    if values.is_empty() {
+    if used.is_empty() {
         return Ok(None);
     }
     let (user, group) = match owner {
         Owner::User(id) => (Some(id.uuid()), None),
         Owner::Group(id) => (None, Some(id.uuid())),
     };
-    let rows = values.iter().map(|value| unique_value::ActiveModel {
+    let own = user.or(group).unwrap_or_default().to_string();
+    // In the order of the attributes, so that two writers do not wait for each other.
+    let rows = used.iter().map(|(attribute, unique)| extension_value::ActiveModel {
         tenant_id: Set(tenant.uuid()),
-        attribute_key: Set(value.attribute.clone()),
-        value_key: Set(value.value.clone()),
+        attribute_key: Set(attribute.clone()),
+        // What stays from a time when the attribute was unique is in nobody's way: no id begins with `=`.
+        value_key: Set(unique
+            .as_ref()
+            .map_or_else(|| own.clone(), |unique| format!("={}", unique.value))),
         user_id: Set(user),
         group_id: Set(group),
     });
     // An insert that fails would end the transaction on PostgreSQL before anybody could ask which value it was.
-    let mut insert = unique_value::Entity::insert_many(rows).into_query();
+    let mut insert = extension_value::Entity::insert_many(rows).into_query();
     insert
         .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .returning(Query::returning().column(unique_value::Column::AttributeKey));
+        .returning(Query::returning().column(extension_value::Column::AttributeKey));
     let rows = tx.query_all(&insert).await?;
     let inserted = rows.iter().map(|row| row.try_get_by_index::<String>(0));
-    let inserted = inserted.collect::<Result<Vec<_>, _>>()?;
-    Ok(values
-        .iter()
-        .find(|value| !inserted.contains(&value.attribute))
-        .cloned())
-}
-
-/// Lets values of these attributes stand more than once.
-///
-/// # Errors
-/// [`StoreError`] of the database.
-#[instrument(name = "store.unique_values.forget", skip_all, fields(tenant.id = %tenant))]
-pub async fn forget_unique(
-    tx: &DatabaseTransaction,
-    tenant: TenantId,
-    attributes: Vec<String>,
-) -> Result<(), StoreError> {
-    unique_value::Entity::delete_many()
-        .filter(unique_value::Column::TenantId.eq(tenant.uuid()))
-        .filter(unique_value::Column::AttributeKey.is_in(attributes))
-        .exec(tx)
-        .await?;
-    Ok(())
+    let inserted = inserted.collect::<Result<HashSet<_>, _>>()?;
+    let taken = used.iter().filter(|(attribute, _)| !inserted.contains(*attribute));
+    Ok(taken
+        .filter_map(|(_, unique)| unique.as_ref())
+        .map(|unique| unique.path.clone())
+        .next())
 }
 
 fn write(definition: &SchemaDefinition) -> Result<Value, StoreError> {

@@ -83,10 +83,10 @@ fn badge() -> SchemaDefinition {
     )
 }
 
-/// How many rows of unique values there are.
-async fn unique_rows(db: &TestDb) -> u64 {
+/// How many attributes and sub-attributes somebody has a value of, counted for everybody.
+async fn used_rows(db: &TestDb) -> u64 {
     use sea_orm::{EntityTrait as _, PaginatorTrait as _};
-    crate::store::entities::unique_value::Entity::find()
+    crate::store::entities::extension_value::Entity::find()
         .count(db.db.reader())
         .await
         .unwrap()
@@ -109,6 +109,7 @@ async fn values_live_with_their_user_and_go_with_it(db: TestDb) {
         .await
         .unwrap();
     assert_eq!(read, created);
+    assert_eq!(used_rows(&db).await, 4, "badge, office, office.floor and tags");
 
     let same = directory
         .update_user(&actor, &change(created.id, values))
@@ -136,7 +137,7 @@ async fn values_live_with_their_user_and_go_with_it(db: TestDb) {
     );
 
     directory.delete_user(&actor, created.id, None).await.unwrap();
-    assert_eq!(unique_rows(&db).await, 1);
+    assert_eq!(used_rows(&db).await, 1, "of another user");
     directory
         .create_user(&actor, &with("eve", json!({ URN: {"badge": "a-2"} })))
         .await
@@ -193,7 +194,7 @@ async fn values_live_with_their_group_and_go_with_it(db: TestDb) {
     assert_eq!(same, created, "nothing changed");
     let without = directory.update_group(&actor, &update(json!({}))).await.unwrap();
     assert_eq!((without.extensions.is_empty(), without.version.get()), (true, 2));
-    assert_eq!(unique_rows(&db).await, 0);
+    assert_eq!(used_rows(&db).await, 0);
 
     directory
         .create_group(&actor, &group("Staff", json!({ OTHER: {"code": "a"} })))
@@ -233,9 +234,9 @@ async fn a_write_that_names_no_extension_leaves_the_values_alone(db: TestDb) {
     let in_use = directory.delete_extension_schema(&actor, URN).await;
     assert!(
         matches!(in_use, Err(DirectoryError::ExtensionSchemaInUse { .. })),
-        "the keys are there: {in_use:?}"
+        "they are known: {in_use:?}"
     );
-    assert_eq!(unique_rows(&db).await, 1);
+    assert_eq!(used_rows(&db).await, 2);
 }
 
 /// A write of another schema's values names all of them.
@@ -513,8 +514,10 @@ async fn a_unique_value_is_free_again_when_it_is_not_unique_or_not_there_any_mor
     let directory = db.directory(&ManualClock::at(T0));
     register(&directory, &actor, badge()).await;
     let badge_a = || json!({ URN: {"badge": "A"} });
-    directory.create_user(&actor, &with("ada", badge_a())).await.unwrap();
+    let ada = directory.create_user(&actor, &with("ada", badge_a())).await.unwrap();
     let bob = directory.create_user(&actor, &user_named("bob")).await.unwrap();
+    let badge_bob = json!({ URN: {"badge": bob.id.to_string()} });
+    let eve = directory.create_user(&actor, &with("eve", badge_bob)).await.unwrap();
     let taken = directory.update_user(&actor, &change(bob.id, badge_a())).await;
     assert!(
         matches!(taken, Err(DirectoryError::ExtensionValueTaken { .. })),
@@ -533,13 +536,20 @@ async fn a_unique_value_is_free_again_when_it_is_not_unique_or_not_there_any_mor
     ];
     register(&directory, &actor, schema(URN, not_unique)).await;
 
-    assert_eq!(unique_rows(&db).await, 0);
     directory.update_user(&actor, &change(bob.id, badge_a())).await.unwrap();
-    let unique_again = directory.register_extension_schema(&actor, &badge()).await;
-    assert!(
-        matches!(&unique_again, Err(DirectoryError::ExtensionSchemaInUse { attribute: Some(path) }) if path == "urn:acme:User:badge"),
-        "{unique_again:?}"
-    );
+    for user in [ada, bob, eve] {
+        let unique_again = directory.register_extension_schema(&actor, &badge()).await;
+        assert!(
+            matches!(&unique_again, Err(DirectoryError::ExtensionSchemaInUse { attribute: Some(path) }) if path == "urn:acme:User:badge"),
+            "{unique_again:?}"
+        );
+        directory
+            .update_user(&actor, &change(user.id, json!({})))
+            .await
+            .unwrap();
+    }
+    register(&directory, &actor, badge()).await;
+    directory.create_user(&actor, &with("eva", badge_a())).await.unwrap();
 }
 
 async fn a_unique_value_has_one_owner(db: TestDb) {
@@ -552,7 +562,7 @@ async fn a_unique_value_has_one_owner(db: TestDb) {
         .unwrap();
     let insert = async |user: &str, group: &str| {
         let row = format!(
-            "INSERT INTO unique_values (tenant_id, attribute_key, value_key, user_id, group_id)
+            "INSERT INTO extension_values (tenant_id, attribute_key, value_key, user_id, group_id)
              SELECT u.tenant_id, 'a', 'b', {user}, {group} FROM users u, groups g"
         );
         sea_orm::ConnectionTrait::execute_unprepared(db.db.writer(), &row).await
@@ -657,7 +667,7 @@ async fn a_deleted_tenant_takes_schemas_and_values_along(db: TestDb) {
 
     directory.delete_tenant("acme", true).await.unwrap();
 
-    assert_eq!(unique_rows(&db).await, 0);
+    assert_eq!(used_rows(&db).await, 0);
     assert!(directory.list_extension_schemas(actor.tenant).await.unwrap().is_empty());
 }
 

@@ -57,8 +57,8 @@ pub struct Checked {
     pub values: Extensions,
     /// The keys that filters and orders find them by.
     pub keys: Map<String, Value>,
-    /// Those that no other resource may have.
-    pub unique: Vec<UniqueValue>,
+    /// Which attributes and sub-attributes have one, by the keys of their paths; with it what no other resource may have.
+    pub used: BTreeMap<String, Option<UniqueValue>>,
 }
 
 /// Without the keys, which are personal like the values.
@@ -66,16 +66,14 @@ impl std::fmt::Debug for Checked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Checked")
             .field("values", &self.values)
-            .field("unique", &self.unique)
+            .field("used", &self.used)
             .finish_non_exhaustive()
     }
 }
 
 /// A value that may stand only once.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UniqueValue {
-    /// The attribute by its search key.
-    pub attribute: String,
     /// The value by its key.
     pub value: String,
     /// The attribute's path, for people.
@@ -128,7 +126,6 @@ impl SchemaSet {
             let rule = "hold too many values: what filters find them by must have at most 4,194,304 bytes";
             return Err(Invalid::new("extensions", rule));
         }
-        checked.unique.sort_unstable();
         Ok(checked)
     }
 }
@@ -168,19 +165,18 @@ impl Checked {
         value: &AttributeValue,
     ) -> Result<(), Invalid> {
         let (urn, name) = (schema.urn(), definition.name());
+        let mut unique = None;
         match value {
             AttributeValue::One(Element::Simple(scalar)) => {
-                let (attribute, value) = (single_key(urn, name, None), scalar.key(definition));
+                let value = scalar.key(definition);
                 if definition.uniqueness() == Uniqueness::Server {
                     check_key(field, &value)?;
-                    let path = schema.path(definition, None);
-                    self.unique.push(UniqueValue {
-                        attribute: attribute.clone(),
+                    unique = Some(UniqueValue {
                         value: value.clone(),
-                        path,
+                        path: schema.path(definition, None),
                     });
                 }
-                self.keys.insert(attribute, value.into());
+                self.keys.insert(single_key(urn, name, None), value.into());
             }
             AttributeValue::One(element @ Element::Complex(_)) => {
                 for (sub, key) in keys(definition, element) {
@@ -190,6 +186,11 @@ impl Checked {
             AttributeValue::Many(elements) => {
                 self.keys.insert(list_key(urn, name), indexed(definition, elements));
             }
+        }
+        self.used.insert(single_key(urn, name, None), unique);
+        let subs = definition.sub_attributes().iter();
+        for sub in subs.filter(|sub| value.has(sub.name_str())) {
+            self.used.insert(single_key(urn, name, Some(sub.name())), None);
         }
         Ok(())
     }

@@ -247,7 +247,7 @@ fn single(
 }
 
 /// Whether an attribute, or a sub-attribute of it, has a value: one of these is true.
-pub(super) fn has(
+fn has(
     schema: &SchemaDefinition,
     attribute: &AttributeDefinition,
     sub: Option<&AttributeDefinition>,

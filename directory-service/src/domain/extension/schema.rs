@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::definition::{AttributeParts, attributes, description};
-use super::{AttributeDefinition, ExtensionQuestion, Extensions, SchemaUrn, Uniqueness, question, single_key};
+use super::{AttributeDefinition, SchemaUrn, single_key};
 use crate::domain::Invalid;
 use crate::domain::tenant::DisplayName;
 
@@ -129,32 +129,9 @@ impl SchemaDefinition {
         lost
     }
 
-    /// The questions of which one is true wherever one of these attributes has a value.
-    pub fn questions(&self, lost: &[Lost<'_>]) -> Vec<ExtensionQuestion> {
-        lost.iter()
-            .flat_map(|(attribute, sub)| question::has(self, attribute, *sub))
-            .collect()
-    }
-
-    /// The search keys of the attributes whose values need not be unique any more in `next`.
-    pub fn freed_in(&self, next: &Self) -> Vec<String> {
-        let unique = |definition: &AttributeDefinition| definition.uniqueness() == Uniqueness::Server;
-        let attributes = self.attributes.iter().filter(|attribute| unique(attribute));
-        let freed = attributes.filter(|attribute| !next.attribute(attribute.name_str()).is_some_and(unique));
-        freed
-            .map(|attribute| single_key(&self.urn, attribute.name(), None))
-            .collect()
-    }
-
-    /// The first of these attributes that `values` has.
-    pub fn first_in<'a>(&self, lost: &[Lost<'a>], values: &Extensions) -> Option<Lost<'a>> {
-        lost.iter().copied().find(|(attribute, sub)| {
-            values.has(
-                self.urn.as_str(),
-                attribute.name_str(),
-                sub.map(AttributeDefinition::name_str),
-            )
-        })
+    /// The key of an attribute's path.
+    pub fn key(&self, attribute: &AttributeDefinition, sub: Option<&AttributeDefinition>) -> String {
+        single_key(&self.urn, attribute.name(), sub.map(AttributeDefinition::name))
     }
 }
 

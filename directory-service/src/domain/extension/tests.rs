@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::json;
@@ -409,6 +410,29 @@ fn debug_shows_no_value_and_no_key() {
 }
 
 #[test]
+fn each_attribute_and_sub_attribute_with_a_value_is_used() {
+    let objects = json!([{"value": "a"}, {"value": "b", "primary": true}]);
+    let values = json!({"TEXT": "a", "exact": null, "texts": ["a", "b"], "Objects": objects, "object": {"value": "c"}});
+
+    let used = check(json!({ "URN:ACME:USER": values })).unwrap().used;
+
+    assert!(used.values().all(Option::is_none));
+    let names = [
+        "object",
+        "object.value",
+        "objects",
+        "objects.primary",
+        "objects.value",
+        "text",
+        "texts",
+    ];
+    assert_eq!(
+        used.into_keys().collect::<Vec<_>>(),
+        names.map(|name| format!("{}:{name}", SchemaUrn::key_of(URN)))
+    );
+}
+
+#[test]
 fn a_unique_value_fits_into_an_index() {
     let group = |code: &str| {
         let values = submitted(json!({ "urn:acme:Group": {"code": code} }));
@@ -416,11 +440,11 @@ fn a_unique_value_fits_into_an_index() {
     };
 
     let expected = UniqueValue {
-        attribute: "urn:acme:group:code".to_owned(),
         value: "a1".to_owned(),
         path: "urn:acme:Group:code".to_owned(),
     };
-    assert_eq!(group("A1").unwrap().unique, [expected]);
+    let used = BTreeMap::from([("urn:acme:group:code".to_owned(), Some(expected))]);
+    assert_eq!(group("A1").unwrap().used, used);
     assert_eq!(
         group(&"x".repeat(1_025)).unwrap_err().to_string(),
         "extensions.urn:acme:Group:code must have at most 1,024 bytes when folded"
@@ -605,7 +629,4 @@ fn a_change_loses_values_where_they_would_not_read_compare_or_be_found_as_before
         3,
         "values stand under the URN as it was registered"
     );
-    let mut freed = base();
-    freed[1].uniqueness = Uniqueness::None;
-    assert_eq!(before.freed_in(&schema(URN, freed)), ["urn:acme:user:code"]);
 }

@@ -85,6 +85,16 @@ impl Element {
     }
 }
 
+impl AttributeValue {
+    /// Whether a sub-attribute has a value, in one of the elements at least.
+    pub(super) fn has(&self, sub: &str) -> bool {
+        match self {
+            Self::One(element) => element.has(sub),
+            Self::Many(elements) => elements.iter().any(|element| element.has(sub)),
+        }
+    }
+}
+
 /// What text compares by.
 pub(super) fn text_key(text: &str, case: Case) -> String {
     match case {
@@ -144,18 +154,6 @@ impl Extensions {
     pub(super) fn insert(&mut self, urn: &str, values: BTreeMap<String, AttributeValue>) {
         if !values.is_empty() {
             self.0.insert(urn.to_owned(), values);
-        }
-    }
-
-    /// Whether an attribute, or a sub-attribute of it, has a value.
-    pub(super) fn has(&self, urn: &str, attribute: &str, sub: Option<&str>) -> bool {
-        let Some(value) = self.0.get(urn).and_then(|values| values.get(attribute)) else {
-            return false;
-        };
-        let Some(sub) = sub else { return true };
-        match value {
-            AttributeValue::One(element) => element.has(sub),
-            AttributeValue::Many(elements) => elements.iter().any(|element| element.has(sub)),
         }
     }
 

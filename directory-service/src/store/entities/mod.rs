@@ -3,11 +3,11 @@
 
 pub(crate) mod change;
 pub(crate) mod extension_schema;
+pub(crate) mod extension_value;
 pub(crate) mod group;
 pub(crate) mod membership;
 pub(crate) mod tenant;
 pub(crate) mod token;
 pub(crate) mod tombstone;
-pub(crate) mod unique_value;
 pub(crate) mod user;
 pub(crate) mod user_value;

@@ -1,4 +1,4 @@
-//! Extension schemas: their definitions, the values of users and groups, and the values that may stand only once.
+//! Extension schemas: their definitions, the values of users and groups, and who has a value of which attribute.
 //!
 //! Values and their search keys have columns of their own, which may be null: a release that does not know them leaves
 //! them alone, and a write that does not name them does not write them again.
@@ -31,13 +31,13 @@ impl MigrationTrait for Migration {
             }
         }
         manager.create_table(extension_schemas(backend)).await?;
-        manager.create_table(unique_values(backend)).await?;
+        manager.create_table(extension_values(backend)).await?;
         for (name, column) in [
-            ("unique_values_of_user", "user_id"),
-            ("unique_values_of_group", "group_id"),
+            ("extension_values_of_user", "user_id"),
+            ("extension_values_of_group", "group_id"),
         ] {
             let mut index = Index::create();
-            index.name(name).table("unique_values").col("tenant_id").col(column);
+            index.name(name).table("extension_values").col("tenant_id").col(column);
             manager.create_index(index).await?;
         }
         Ok(())
@@ -74,17 +74,17 @@ fn extension_schemas(backend: DbBackend) -> TableCreateStatement {
 
 /// The attribute's key begins with its URN, which belongs to one type of resource. Either a user or a group has the value,
 /// and takes it along when it is deleted.
-fn unique_values(backend: DbBackend) -> TableCreateStatement {
+fn extension_values(backend: DbBackend) -> TableCreateStatement {
     let owner = |column: &'static str, table: &'static str| {
         let mut owner = ForeignKey::create();
         owner
-            .from("unique_values", ("tenant_id", column))
+            .from("extension_values", ("tenant_id", column))
             .to(table, ("tenant_id", "id"))
             .on_delete(ForeignKeyAction::Cascade)
             .take()
     };
     Table::create()
-        .table("unique_values")
+        .table("extension_values")
         .col(col("tenant_id").uuid().not_null())
         .col(key("attribute_key", backend))
         .col(key("value_key", backend))

@@ -18,7 +18,7 @@ pub(crate) fn known() -> Vec<String> {
 pub(crate) async fn empty(db: &Database) {
     let conn = db.writer();
     for table in [
-        "unique_values",
+        "extension_values",
         "extension_schemas",
         "memberships",
         "groups",
