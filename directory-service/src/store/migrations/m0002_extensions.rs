@@ -2,6 +2,12 @@
 //!
 //! Values and their search keys have columns of their own, which may be null: a release that does not know them leaves
 //! them alone, and a write that does not name them does not write them again.
+//!
+//! To add such columns is quick on PostgreSQL, however large the table: no row is touched. But it takes a lock that nobody
+//! shares, until the transaction ends. Whoever uses the table is waited for, and everybody who comes later waits behind the
+//! migration: not for long, so it gives up after 3 seconds, and `store::schema` tries again. All of it is one transaction, so
+//! that to try again is to begin again. Groups come before users, as in every transaction that writes both: who has begun with
+//! the groups finds the users free.
 
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
@@ -19,11 +25,10 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
         if backend == DbBackend::Postgres {
-            // Changing a table waits for everybody who uses it, and everybody else waits behind: not for long.
             let connection = manager.get_connection();
             connection.execute_unprepared("SET LOCAL lock_timeout = '3s'").await?;
         }
-        for table in ["users", "groups"] {
+        for table in ["groups", "users"] {
             for column in ["extensions", "extension_keys"] {
                 let mut alter = Table::alter();
                 alter.table(table).add_column(col(column).json_binary());

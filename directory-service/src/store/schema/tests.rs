@@ -23,6 +23,31 @@ fn a_migration_does_not_wait_for_long_transactions_in_front_of_everybody_else() 
 }
 
 #[test]
+fn a_migration_that_waits_for_a_writer_is_not_waited_for_by_it() {
+    on_postgres(|db| async move {
+        empty(&db.db).await;
+        Migrator::up(db.db.writer(), Some(1)).await.unwrap();
+        let writer = db.db.writer().begin().await.unwrap();
+        // Groups come before users, as in ARCHITECTURE.md.
+        writer.execute_unprepared("SELECT 1 FROM groups").await.unwrap();
+        let migrating = tokio::spawn({
+            let db = db.db.clone();
+            async move { migrate(&db, Duration::from_secs(60)).await }
+        });
+        db.until_somebody_waits_for_a_lock().await;
+
+        writer
+            .execute_unprepared("SET LOCAL lock_timeout = '100ms'")
+            .await
+            .unwrap();
+        writer.execute_unprepared("SELECT 1 FROM users").await.unwrap();
+
+        writer.commit().await.unwrap();
+        assert!(migrating.await.unwrap().unwrap().fits());
+    });
+}
+
+#[test]
 fn who_waits_too_long_for_the_lock_is_told_whom_to_look_for() {
     on_postgres(|db| async move {
         empty(&db.db).await;
