@@ -85,6 +85,8 @@ impl Normaliser<'_> {
     /// `schemas` among them is ignored: scim2-models writes it into an extension as into a resource.
     fn extension_as_object(self, schema: &Schema, value: Option<Value>) -> Result<Vec<Operation>, ScimError> {
         let qualified = |name: &str| format!("{}:{name}", schema.id);
+        let is_read_only = |attribute: &&Arc<Attribute>| attribute.mutability == Mutability::ReadOnly;
+        let all_read_only = schema.attributes.iter().all(|attribute| is_read_only(&attribute));
         let is_removed = self.action == Action::Remove || value == Some(Value::Null);
         let mut operations = Vec::new();
         if is_removed {
@@ -92,19 +94,21 @@ impl Normaliser<'_> {
                 action: Action::Remove,
                 ..self
             };
-            let is_read_only = |attribute: &&Arc<Attribute>| attribute.mutability == Mutability::ReadOnly;
-            let all_read_only = schema.attributes.iter().all(|attribute| is_read_only(&attribute));
             let removed = schema.attributes.iter();
             for attribute in removed.filter(|attribute| all_read_only || !is_read_only(attribute)) {
                 operations.extend(removal.at(&qualified(&attribute.name), None)?);
             }
             return Ok(operations);
         }
-        let Some(Value::Object(members)) = value else {
-            return Err(ScimError::invalid_value(format!(
-                "{} must be a JSON object.",
-                schema.id
-            )));
+        let members = match value {
+            Some(Value::Object(members)) => members,
+            _ if self.is_key && all_read_only => return Ok(operations),
+            _ => {
+                return Err(ScimError::invalid_value(format!(
+                    "{} must be a JSON object.",
+                    schema.id
+                )));
+            }
         };
         for (name, value) in members {
             if !name.eq_ignore_ascii_case("schemas") {

@@ -253,6 +253,8 @@ fn what_the_server_writes_is_ignored_among_the_keys_of_an_operation_without_a_pa
         json!({"blocked": true, (format!("{STATUS}:blockReasons")): ["x"]}),
         json!({STATUS: {"blocked": true}}),
         json!({STATUS: null}),
+        json!({STATUS: ""}),
+        json!({STATUS: []}),
         json!({"manager.displayName": "Boss", ENT: {"manager.displayName": "Boss"}}),
     ] {
         let mut value = json!({"active": false});
