@@ -156,7 +156,7 @@ impl Normaliser<'_> {
             return self.unassignment(path, filter);
         }
         let is_list = path.attribute.multi_valued && path.sub_attribute.is_none();
-        let is_object = value.is_object();
+        let names_parts = is_object(&value);
         let value = match (is_list, &filter) {
             (true, None) => read(path, as_list(value), Reading::Patch)?,
             (true, Some(_)) => read_element(path, only_element(value), Reading::Patch)?,
@@ -164,7 +164,7 @@ impl Normaliser<'_> {
         };
         let value = match value {
             Some(value) => value,
-            None if is_object && !is_list => return Ok(None),
+            None if names_parts && !is_list => return Ok(None),
             None => return self.unassignment(path, filter),
         };
         let change = match self.action {
@@ -324,6 +324,14 @@ fn as_list(value: Value) -> Value {
     match value {
         Value::Array(_) => value,
         other => Value::Array(vec![other]),
+    }
+}
+
+/// Whether a value is an object, or a list of one as a manager may come.
+fn is_object(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => matches!(&items[..], [Value::Object(_)]),
+        other => other.is_object(),
     }
 }
 

@@ -162,6 +162,26 @@ fn a_manager_arrives_in_many_forms() {
 }
 
 #[test]
+fn a_manager_stays_where_nothing_is_said_about_it() {
+    let managed = ada_with(json!({ENT: {"manager": {"value": "7"}}}));
+    for value in [
+        json!({}),
+        json!([{}]),
+        json!({"displayName": "Boss"}),
+        json!([{"displayName": "Boss"}]),
+    ] {
+        for op in ["add", "replace"] {
+            let operations = json!([{"op": op, "path": "manager", "value": value}]);
+            assert_eq!(
+                patched_from(managed.clone(), operations, Mode::Strict),
+                Ok(managed.clone()),
+                "{value}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_manager_is_cleared_in_many_forms() {
     let before = ada_with(json!({ENT: {"manager": {"value": "7", "displayName": "Boss", "$ref": "https://x"}}}));
     for operations in [
