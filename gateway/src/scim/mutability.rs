@@ -1,6 +1,7 @@
 //! What a write must leave as it is: read-only and immutable attributes (RFC 7643 §7; RFC 7644 §3.5.1 and §3.5.2). Only
 //! the schemas that a tenant registers have any of which a value is stored.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
@@ -104,29 +105,38 @@ fn cannot_change(path: &AttributePath) -> ScimError {
 
 /// Gives elements that were written anew the read-only parts of the stored elements that they are equal to.
 pub(super) fn keep_read_only_parts(attribute: &Attribute, before: &[Value], after: &mut [Value]) {
-    let is_read_only = |name: &str| {
-        let part = attribute.sub_attribute(name);
-        part.is_some_and(|part| part.mutability == Mutability::ReadOnly)
-    };
-    if !attribute.sub_attributes.iter().any(|part| is_read_only(&part.name)) {
+    if !attribute.sub_attributes.iter().any(|part| is_read_only(part)) {
         return;
     }
-    let written = |element: &Value| {
-        let mut element = element.clone();
-        if let Value::Object(parts) = &mut element {
-            parts.retain(|name, _| !is_read_only(name));
-        }
-        element.to_string()
-    };
-    let mut stored: HashMap<String, Vec<&Value>> = HashMap::new();
+    let mut stored: HashMap<Cow<'_, Value>, Vec<&Value>> = HashMap::new();
     for element in before.iter().rev() {
-        stored.entry(written(element)).or_default().push(element);
+        stored
+            .entry(written_parts(attribute, element))
+            .or_default()
+            .push(element);
     }
     for element in after {
-        if let Some(same) = stored.get_mut(&written(element)).and_then(Vec::pop) {
+        let same = stored.get_mut(&*written_parts(attribute, element)).and_then(Vec::pop);
+        if let Some(same) = same {
             *element = same.clone();
         }
     }
+}
+
+/// An element without what only the server writes: as a client can send it.
+pub(super) fn written_parts<'a>(attribute: &Attribute, element: &'a Value) -> Cow<'a, Value> {
+    let is_written = |name: &str| !attribute.sub_attribute(name).is_some_and(|part| is_read_only(part));
+    match element {
+        Value::Object(parts) if !parts.keys().all(|name| is_written(name)) => {
+            let written = parts.iter().filter(|(name, _)| is_written(name));
+            Cow::Owned(written.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        whole => Cow::Borrowed(whole),
+    }
+}
+
+fn is_read_only(attribute: &Attribute) -> bool {
+    attribute.mutability == Mutability::ReadOnly
 }
 
 /// Whether two values of an attribute match; the order of a list has no meaning (RFC 7643 §2.4).

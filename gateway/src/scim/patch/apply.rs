@@ -1,5 +1,6 @@
 //! The strict engine: one well-formed operation applied to a resource (RFC 7644 §3.5.2.1 to §3.5.2.3).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
@@ -9,7 +10,7 @@ use super::operation::{Change, Elements, Missing, Operation};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{Filter, evaluate, evaluate_element};
-use crate::scim::mutability::{check_immutable, has_immutable, keep_read_only_parts};
+use crate::scim::mutability::{check_immutable, has_immutable, keep_read_only_parts, written_parts};
 use crate::scim::resource::Resource;
 use crate::scim::schema::{Kind, Mutability};
 use crate::scim::value::{is_hollow, is_primary};
@@ -102,8 +103,10 @@ fn named_by(path: &AttributePath, change: &Change) -> Vec<AttributePath> {
 fn change_list(path: &AttributePath, list: &mut Vec<Value>, change: Change) -> Vec<usize> {
     match change {
         Change::Add(Value::Array(new)) => {
-            let mut known: HashSet<&Value> = list.iter().collect();
-            let is_new: Vec<bool> = new.iter().map(|element| known.insert(element)).collect();
+            // What is there already is not added, whatever the server has added to it itself.
+            let stored = list.iter().map(|element| written_parts(&path.attribute, element));
+            let mut known: HashSet<Cow<'_, Value>> = stored.collect();
+            let is_new: Vec<bool> = new.iter().map(|element| known.insert(Cow::Borrowed(element))).collect();
             let old = list.len();
             list.extend(
                 new.into_iter()

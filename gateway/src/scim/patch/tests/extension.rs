@@ -93,6 +93,10 @@ fn values_of_every_type_are_set_in_both_dialects() {
             json!({"cars": [{"value": "c1", "type": "work", "checked": "yes"}, {"value": "c2"}]}),
         ),
         (
+            json!([{"op": "add", "path": urn("cars"), "value": [{"value": "c1", "type": "work"}, {"value": "c1"}]}]),
+            json!({"cars": [{"value": "c1", "type": "work", "checked": "yes"}, {"value": "c1"}]}),
+        ),
+        (
             json!([{"op": "replace", "path": urn("cars[type eq \"work\"]"), "value": {"value": "c9"}}]),
             json!({"cars": [{"value": "c9", "checked": "yes"}]}),
         ),
