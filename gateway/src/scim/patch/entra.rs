@@ -412,6 +412,8 @@ fn remove_listed_elements(path: &AttributePath, value: Value) -> Result<Option<O
     let mut matches = Vec::new();
     for item in items {
         let element = read_element(path, item, Reading::Patch)?;
+        // Who has no id is nobody: `{"type": "User"}` would be everybody.
+        let element = element.filter(|element| !path.is_core("members") || element["value"].is_string());
         matches.extend(element.as_ref().and_then(|element| equal_to_element(path, element)));
     }
     if matches.is_empty() {

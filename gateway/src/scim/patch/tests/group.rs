@@ -123,6 +123,16 @@ fn only_an_empty_list_and_a_removal_without_a_value_empty_a_group() {
         let emptied = compiled(json!([operation])).unwrap().members;
         assert_eq!(emptied, members(true, &[], &[]), "{operation}");
     }
+    for nobody in [
+        json!([{"type": "User"}]),
+        json!([{"value": null, "type": "User"}]),
+        json!([{"value": "", "$ref": null, "type": "User"}]),
+        json!([{"display": "Ada"}]),
+        json!([{}]),
+    ] {
+        let removal = json!([{"op": "Remove", "path": "members", "value": nobody}]);
+        assert_eq!(compiled(removal).unwrap().members, None, "{nobody}");
+    }
     let by_a_part = compiled(json!([{"op": "remove", "path": "members.value"}])).unwrap_err();
     assert_eq!(by_a_part.scim_type, Some(ScimType::InvalidPath));
 }
