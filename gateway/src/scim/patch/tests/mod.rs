@@ -3,6 +3,7 @@
 mod entra;
 mod extension;
 mod group;
+mod model;
 mod user;
 
 use std::sync::Arc;
