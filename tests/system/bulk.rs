@@ -12,6 +12,8 @@ use crate::support::system::{SOURCE, System};
 on_every_database! {
     a_thousand_mixed_operations_are_done_and_told_in_order,
     references_are_kept_forward_backward_and_in_circles,
+    operations_wait_for_what_they_refer_to_and_the_others_keep_their_order,
+    of_a_circle_that_cannot_be_closed_nothing_is_left,
     each_operation_that_fails_says_why_and_the_others_stand,
     versions_guard_operations,
     after_so_many_errors_the_rest_is_left_alone,
@@ -208,6 +210,62 @@ async fn references_are_kept_forward_backward_and_in_circles(database: Database)
             "the last version"
         );
     }
+}
+
+async fn operations_wait_for_what_they_refer_to_and_the_others_keep_their_order(database: Database) {
+    let (_system, scim) = start(database, "order").await;
+    let leaver = scim.create_user(&user("ada")).await;
+    let stayer = scim.create_user(&user("bob")).await;
+    let guest = scim.create_user(&user("guest")).await;
+    let manager =
+        |value: Value| patch(json!([{"op": "replace", "path": format!("{ENTERPRISE}:manager"), "value": value}]));
+    let operations = [
+        // The name of the new user is free when the old one is deleted, and not before.
+        post("/Groups", "team", group("Team", &["bulkId:new"])),
+        json!({"method": "DELETE", "path": format!("/Users/{leaver}")}),
+        post("/Users", "new", user("ada")),
+        // What comes last on one resource counts.
+        json!({"method": "PATCH", "path": format!("/Users/{stayer}"), "data": manager(json!({"value": "bulkId:late"}))}),
+        json!({"method": "PATCH", "path": format!("/Users/{stayer}"), "data": manager(Value::Null)}),
+        // A user can be a member before it is deleted.
+        post("/Groups", "guests", group("Guests", &[&guest, "bulkId:late"])),
+        json!({"method": "DELETE", "path": format!("/Users/{guest}")}),
+        post("/Users", "late", user("late")),
+    ];
+
+    let results = run(&scim, &bulk(&operations)).await;
+
+    assert_eq!(
+        statuses(&results),
+        ["201", "204", "201", "200", "200", "201", "204", "201"]
+    );
+    assert_eq!(scim.members(&id(&results[0])).await, [id(&results[2])]);
+    assert_eq!(manager_of(&scim, &stayer).await, Value::Null);
+    assert_eq!(scim.members(&id(&results[5])).await, [id(&results[7])]);
+}
+
+async fn of_a_circle_that_cannot_be_closed_nothing_is_left(database: Database) {
+    let (_system, scim) = start(database, "falls").await;
+    let standing = scim.create_user(&user("standing")).await;
+    let before = scim.get(&format!("/Users/{standing}")).await.expect(200).body;
+    let mut wrong = user("wrong");
+    wrong["nickName"] = json!({"of": "bulkId:g"});
+    let operations = [
+        post("/Groups", "g", group("Group", &[&standing, "bulkId:u"])),
+        post("/Users", "u", wrong),
+        post("/Users", "after", managed("after", "bulkId:u")),
+    ];
+
+    let results = run(&scim, &bulk(&operations)).await;
+
+    assert_eq!(statuses(&results), ["409", "400", "409"]);
+    let detail = results[0]["response"]["detail"].as_str().unwrap();
+    assert!(detail.contains("circle of references with operation 2"), "{detail}");
+    assert_eq!(results[1]["response"]["scimType"], "invalidValue");
+    assert_eq!(scim.get("/Users?count=0").await.expect(200).body["totalResults"], 1);
+    assert_eq!(scim.get("/Groups?count=0").await.expect(200).body["totalResults"], 0);
+    let after = scim.get(&format!("/Users/{standing}")).await.expect(200).body;
+    assert_eq!(after, before);
 }
 
 async fn each_operation_that_fails_says_why_and_the_others_stand(database: Database) {

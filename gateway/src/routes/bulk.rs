@@ -1,6 +1,7 @@
 //! `/Bulk` (RFC 7644 §3.7): many writes in one request. Each runs through the routes that single requests take
 //! (`door.rs`), one after the other (`run.rs`): whether two of them may change places, only the directory could tell.
 
+mod circle;
 mod door;
 mod run;
 #[cfg(test)]

@@ -181,6 +181,12 @@ fn operations(target: &Target) -> Vec<(&'static str, Value, u16, Option<&'static
             None,
         ),
         (
+            "a number for a version",
+            json!({"method": "DELETE", "path": user, "version": 1}),
+            400,
+            syntax,
+        ),
+        (
             "DELETE of another version",
             json!({"method": "DELETE", "path": user, "version": "W/\"999\""}),
             412,
@@ -209,6 +215,13 @@ fn operations(target: &Target) -> Vec<(&'static str, Value, u16, Option<&'static
         (
             "a path whose bulkId nobody has",
             json!({"method": "DELETE", "path": "/Users/bulkId:nobody"}),
+            400,
+            value,
+        ),
+        (
+            "a group within itself",
+            json!({"method": "POST", "path": "/Groups", "bulkId": "one",
+                   "data": {"displayName": "Ottoline", "members": [{"value": target.user}, {"value": "bulkId:one"}]}}),
             400,
             value,
         ),

@@ -37,11 +37,11 @@ const OF_THE_WHOLE: [HeaderName; 9] = [
 const ANSWER_BYTES: usize = 1024 * 1024;
 
 /// One operation as a request of its own; every reference is an id already.
-pub struct Single<'a> {
+pub struct Single {
     pub method: Method,
     pub endpoint: Endpoint,
-    pub id: Option<&'a str>,
-    pub version: Option<&'a str>,
+    pub id: Option<String>,
+    pub version: Option<String>,
     pub data: Option<Value>,
 }
 
@@ -76,7 +76,7 @@ impl From<ScimError> for Reply {
 
 /// Where operations are sent.
 pub trait Door {
-    fn send(&self, single: Single<'_>) -> impl Future<Output = Reply> + Send;
+    fn send(&self, single: Single) -> impl Future<Output = Reply> + Send;
 }
 
 /// The routes of this gateway, for one caller.
@@ -105,7 +105,7 @@ impl RouterDoor {
         }
     }
 
-    fn request(&self, single: Single<'_>) -> Result<Request<Body>, http::Error> {
+    fn request(&self, single: Single) -> Result<Request<Body>, http::Error> {
         let Single {
             method,
             endpoint,
@@ -114,14 +114,14 @@ impl RouterDoor {
             data,
         } = single;
         let mut uri = self.uri.clone().into_parts();
-        uri.path_and_query = Some(PathAndQuery::try_from(path_and_query(method, endpoint, id))?);
+        uri.path_and_query = Some(PathAndQuery::try_from(path_and_query(method, endpoint, id.as_deref()))?);
         let mut request = Request::new(data.map_or_else(Body::empty, |data| Body::from(data.to_string())));
         *request.method_mut() = http::Method::from_bytes(method.as_str().as_bytes())?;
         *request.uri_mut() = Uri::from_parts(uri)?;
         *request.headers_mut() = self.headers.clone();
         if let Some(version) = version {
             // What is no tag (an empty text, or one that no header can hold) is the tag of nothing.
-            let tag = HeaderValue::from_str(version)
+            let tag = HeaderValue::from_str(&version)
                 .ok()
                 .filter(|_| !version.trim().is_empty());
             let tag = tag.unwrap_or_else(|| HeaderValue::from_static("invalid"));
@@ -162,7 +162,7 @@ pub fn encode(id: &str) -> String {
 }
 
 impl Door for RouterDoor {
-    async fn send(&self, single: Single<'_>) -> Reply {
+    async fn send(&self, single: Single) -> Reply {
         let Ok(request) = self.request(single) else {
             return ScimError::not_found("There is no resource with this id.").into();
         };

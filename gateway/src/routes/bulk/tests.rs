@@ -20,13 +20,16 @@ fn times() -> Times {
     Times { begin_until: end, end }
 }
 
-/// What each id holds. Names that begin with `bad` are refused, and `slow` is never answered.
+/// What each id holds. Names that begin with `bad` are refused, those that begin with `late` when they are replaced, and
+/// `slow` is never answered. What has members cannot be deleted.
 #[derive(Default)]
 struct Memory {
     users: Mutex<BTreeMap<String, Value>>,
     created: Mutex<usize>,
     /// Whether nothing can be deleted.
     keeps: bool,
+    /// What was sent, as far as it was answered.
+    sent: Mutex<Vec<(Method, String)>>,
 }
 
 impl Memory {
@@ -48,7 +51,7 @@ impl Memory {
         users.values().map(both).collect()
     }
 
-    fn answer(&self, single: Single<'_>) -> Reply {
+    fn answer(&self, single: Single) -> Reply {
         let status = |status: u16| Reply {
             status,
             id: None,
@@ -56,9 +59,25 @@ impl Memory {
             error: (status >= 300).then(|| json!({"status": status.to_string()})),
         };
         let mut users = self.users();
-        match (single.method, single.id, single.data) {
+        let id = single.id.as_deref();
+        let name = single.data.as_ref().or(id.and_then(|id| users.get(id))).map(name_of);
+        self.sent
+            .lock()
+            .unwrap()
+            .push((single.method, name.unwrap_or_default()));
+        match (single.method, id, single.data) {
             (Method::Delete, Some(_), _) if self.keeps => status(503),
+            (Method::Delete, Some(id), _) if users.get(id).is_some_and(|group| group["members"].is_array()) => {
+                status(500)
+            }
             (Method::Delete, Some(id), _) => status(if users.remove(id).is_some() { 204 } else { 404 }),
+            (Method::Patch, Some(id), Some(data)) if data["Operations"][0]["path"] == "members" => {
+                users.get_mut(id).unwrap().as_object_mut().unwrap().remove("members");
+                status(204)
+            }
+            (Method::Put, _, Some(data)) if name_of(&data).starts_with("late") => {
+                ScimError::invalid_value("late").into()
+            }
             (_, _, Some(data)) if name_of(&data).starts_with("bad") => ScimError::invalid_value("bad").into(),
             (_, _, Some(data)) if data.to_string().contains("bulkId:") => status(500),
             (Method::Post, None, Some(data)) => {
@@ -89,7 +108,7 @@ fn name_of(user: &Value) -> String {
 }
 
 impl Door for Memory {
-    async fn send(&self, single: Single<'_>) -> Reply {
+    async fn send(&self, single: Single) -> Reply {
         if single.data.as_ref().is_some_and(|data| name_of(data) == "slow") {
             std::future::pending::<()>().await;
         }
@@ -129,19 +148,27 @@ fn detail(result: &OperationResult) -> &str {
 async fn a_circle_is_created_and_then_closed() {
     let memory = Memory::default();
 
-    let results = run_all(&memory, json!([create("a", &["b"]), create("b", &["a"])])).await;
+    let results = run_all(
+        &memory,
+        json!([create("c", &["a"]), create("a", &["b"]), create("b", &["a"])]),
+    )
+    .await;
 
-    assert_eq!(statuses(&results), [201, 201]);
+    assert_eq!(statuses(&results), [201, 201, 201]);
     let versions = results.iter().map(|result| result.version.as_deref());
-    assert!(versions.eq([Some("W/\"1\""), Some("W/\"2\"")]), "{results:?}");
+    assert!(
+        versions.eq([Some("W/\"1\""), Some("W/\"2\""), Some("W/\"1\"")]),
+        "{results:?}"
+    );
     let location = results[0].location.as_deref();
-    assert_eq!(location, Some("https://h/scim/v2/Users/id2"), "b came first");
-    assert_eq!(
-        memory.references(),
-        BTreeMap::from([
-            ("a".to_owned(), vec!["b".to_owned()]),
-            ("b".to_owned(), vec!["a".to_owned()])
-        ])
+    assert_eq!(location, Some("https://h/scim/v2/Users/id3"), "c waited for the circle");
+    let refers = |to: &str| vec![to.to_owned()];
+    let expected = [("a", refers("b")), ("b", refers("a")), ("c", refers("a"))];
+    assert!(
+        memory
+            .references()
+            .into_iter()
+            .eq(expected.map(|(name, refers)| (name.to_owned(), refers)))
     );
 }
 
@@ -149,20 +176,59 @@ async fn a_circle_is_created_and_then_closed() {
 async fn of_a_circle_that_cannot_be_closed_nothing_is_left() {
     let memory = Memory::default();
     let circle = json!([
-        create("bad", &["a"]),
         create("a", &["b"]),
+        create("bad", &["a"]),
         create("b", &["bad"]),
         create("apart", &[]),
-        create("late", &["b"]),
+        create("after", &["b"]),
     ]);
 
     let results = run_all(&memory, circle).await;
 
-    assert_eq!(statuses(&results), [400, 409, 409, 201, 409]);
-    assert!(detail(&results[2]).contains("operation 1 "), "{}", detail(&results[2]));
-    assert!(detail(&results[1]).contains("operation 3 "), "{}", detail(&results[1]));
-    assert_eq!(results[1].location, None);
+    assert_eq!(statuses(&results), [409, 400, 409, 201, 409]);
+    for number in [0, 2] {
+        let detail = detail(&results[number]);
+        assert!(detail.contains("circle") && detail.contains("operation 2 "), "{detail}");
+        assert_eq!(results[number].location, None);
+    }
+    assert!(detail(&results[4]).contains("operation 3 "), "{}", detail(&results[4]));
     assert!(memory.references().keys().eq(["apart"]));
+}
+
+#[tokio::test]
+async fn what_a_circle_refers_to_is_there_before_any_of_it_is_created() {
+    let memory = Memory::default();
+
+    let results = run_all(
+        &memory,
+        json!([create("a", &["b"]), create("b", &["a", "bad"]), create("bad", &[])]),
+    )
+    .await;
+
+    assert_eq!(statuses(&results), [409, 409, 400]);
+    assert!(detail(&results[1]).contains("operation 3 "), "{}", detail(&results[1]));
+    assert_eq!(*memory.sent.lock().unwrap(), [(Method::Post, "bad".to_owned())]);
+}
+
+#[tokio::test]
+async fn groups_of_a_circle_that_falls_give_up_their_members_before_they_are_deleted() {
+    let memory = Memory::default();
+    let group = |name: &str, other: &str| {
+        let members = json!([{"value": "someone"}, {"value": format!("bulkId:{other}")}]);
+        json!({"method": "POST", "path": "/Groups", "bulkId": name, "data": {"name": name, "members": members}})
+    };
+
+    let results = run_all(&memory, json!([group("good", "late"), group("late", "good")])).await;
+
+    assert_eq!(statuses(&results), [409, 400]);
+    assert!(memory.users().is_empty());
+    let sent = memory.sent.lock().unwrap();
+    let to_good = sent
+        .iter()
+        .filter(|(_, name)| name == "good")
+        .map(|(method, _)| *method);
+    assert!(to_good.eq([Method::Post, Method::Put, Method::Delete]), "{sent:?}");
+    assert_eq!(sent.iter().filter(|(method, _)| *method == Method::Patch).count(), 2);
 }
 
 #[tokio::test]
@@ -172,11 +238,11 @@ async fn what_cannot_be_taken_back_is_located() {
         ..Memory::default()
     };
 
-    let results = run_all(&memory, json!([create("bad", &["a"]), create("a", &["bad"])])).await;
+    let results = run_all(&memory, json!([create("a", &["bad"]), create("bad", &["a"])])).await;
 
-    assert_eq!(statuses(&results), [400, 503]);
-    assert_eq!(results[1].location.as_deref(), Some("https://h/scim/v2/Users/id1"));
-    assert!(detail(&results[1]).contains("delete it"));
+    assert_eq!(statuses(&results), [503, 400]);
+    assert_eq!(results[0].location.as_deref(), Some("https://h/scim/v2/Users/id1"));
+    assert!(detail(&results[0]).contains("delete it"));
 }
 
 #[tokio::test]
@@ -201,18 +267,16 @@ async fn after_so_many_errors_the_rest_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_circle_that_is_left_alone_halfway_is_taken_back() {
+async fn a_circle_that_is_left_alone_is_not_begun_and_one_that_falls_counts_each_of_its_errors() {
     let memory = Memory::default();
-    let operations = json!([create("a", &["b", "bad"]), create("b", &["a"]), create("bad", &[])]);
+    let left_alone = json!([create("a", &["b"]), create("bad", &[]), create("b", &["a"])]);
+    let falls = json!([create("a", &["bad"]), create("bad", &["a"]), create("b", &[])]);
+    for (operations, errors, expected) in [(left_alone, 1, vec![400]), (falls, 2, vec![409, 400])] {
+        let body = json!({"schemas": [BULK_REQUEST_SCHEMA], "failOnErrors": errors, "Operations": operations});
 
-    let results = run(
-        &memory,
-        json!({"schemas": [BULK_REQUEST_SCHEMA], "failOnErrors": 1, "Operations": operations}),
-    )
-    .await;
-
-    assert_eq!(statuses(&results), [409, 400], "a was not begun");
-    assert!(memory.users().is_empty());
+        assert_eq!(statuses(&run(&memory, body).await), expected);
+        assert!(memory.users().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Bulk requests (RFC 7644 §3.7): what was sent, as typed operations (`path.rs`: on what), which of them refer to which
-//! (`reference.rs`), in what order they can run (`plan.rs`), and the answer (`response.rs`). Running them is not done here.
+//! (`reference.rs`, `circle.rs`), in what order they run (`plan.rs`), and the answer (`response.rs`). Running them is not
+//! done here.
 
+mod circle;
 mod path;
 mod plan;
 mod reference;
@@ -14,12 +16,11 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Map, Value};
 
-use self::path::OperationPath;
 use super::error::ScimError;
 
-pub use self::path::{Endpoint, ResourceName};
+pub use self::path::{Endpoint, OperationPath, ResourceName};
 pub use self::plan::{Plan, Step};
-pub use self::reference::{ResolvedData, named_for_people};
+pub use self::reference::{ResolvedData, first_part};
 pub use self::response::{OperationResult, response};
 
 /// The schema of a bulk request.
@@ -72,6 +73,8 @@ pub struct BulkOperation {
     pub method: Option<Method>,
     /// The caller's own name for it, and for the resource that it creates.
     pub bulk_id: Option<String>,
+    /// On what it works, if its path says so.
+    pub path: Option<OperationPath>,
     /// What it asks for, or why that is not clear.
     pub wanted: Result<Wanted, ScimError>,
 }
@@ -151,10 +154,12 @@ impl BulkOperation {
         let bulk_id = text("bulkId", bulk_id);
         let version = text("version", version);
         let path = text("path", path);
+        let path = path.and_then(|path| path.map(|path| OperationPath::parse(&path, base_url)).transpose());
         Ok(Self {
             method,
             bulk_id: bulk_id.clone().unwrap_or_default(),
-            wanted: bulk_id.and_then(|bulk_id| want(method, bulk_id.is_some(), version?, path?, data, base_url)),
+            path: path.clone().unwrap_or_default(),
+            wanted: bulk_id.and_then(|bulk_id| want(method, bulk_id.is_some(), version?, path, data)),
         })
     }
 }
@@ -163,17 +168,15 @@ fn want(
     method: Option<Method>,
     has_bulk_id: bool,
     version: Option<String>,
-    path: Option<String>,
+    path: Result<Option<OperationPath>, ScimError>,
     data: Option<Value>,
-    base_url: &str,
 ) -> Result<Wanted, ScimError> {
     let method = method.ok_or_else(|| {
         ScimError::invalid_syntax("The operation must have method POST, PUT, PATCH, or DELETE; reads are not for bulk.")
     })?;
-    let path = path.ok_or_else(|| {
+    let path = path?.ok_or_else(|| {
         ScimError::invalid_syntax("The operation must have a path, such as /Users for POST or /Users/{id} otherwise.")
     })?;
-    let path = OperationPath::parse(&path, base_url)?;
     let data = data.filter(|data| !data.is_null());
     let needed = |data: Option<Value>| {
         let detail = format!(

@@ -1,5 +1,7 @@
 //! On what an operation works: the path of an endpoint or of one of its resources.
 
+use std::fmt;
+
 use super::reference::PREFIX;
 use crate::scim::error::ScimError;
 
@@ -25,7 +27,7 @@ impl Endpoint {
 }
 
 /// How an operation names a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ResourceName {
     /// By its id; whether that exists is not known yet.
     Id(String),
@@ -33,11 +35,23 @@ pub enum ResourceName {
     BulkId(String),
 }
 
+/// As it stands in data.
+impl fmt::Display for ResourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => f.write_str(id),
+            Self::BulkId(bulk_id) => write!(f, "{PREFIX}{bulk_id}"),
+        }
+    }
+}
+
 /// `/Users`, `/Users/{id}`, or `/Users/bulkId:{bulkId}`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct OperationPath {
-    pub(super) endpoint: Endpoint,
-    pub(super) resource: Option<ResourceName>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationPath {
+    /// Of which type.
+    pub endpoint: Endpoint,
+    /// Which resource, if it names one.
+    pub resource: Option<ResourceName>,
 }
 
 impl OperationPath {

@@ -1,24 +1,31 @@
-//! In what order operations run: as the caller listed them, but a POST runs before the first operation that refers to what
-//! it creates (RFC 7644 §3.7.2). Where references form a circle (§3.7.1), one resource is created without the attribute
-//! that closes it, and completed once the others exist.
+//! In what order operations run: as the caller listed them, but one that refers to what a later POST creates waits until
+//! that has run, and then comes next (RFC 7644 §3.7.2).
 //!
-//! The work is linear in operations and references, and nothing here recurses.
+//! RFC 7644 §3.7 allows another order if it leads to the same result. That the reference is put off, and not the POST put
+//! forward, keeps everything else in its order: a POST may depend on what stands before it in ways that only the directory
+//! knows, as when a name must be free. What is put off takes along whatever could tell the difference: operations that
+//! refer to what it creates, later operations on the same resource, and a DELETE of what it names.
+//!
+//! Where references form a circle (§3.7.1), its operations are one step, at the place of the last of them.
+//!
+//! The work is linear in operations and references, but for the choice of the next operation, which is logarithmic. Nothing
+//! here recurses.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
-use serde_json::Value;
-
-use super::reference::{unknown, without};
-use super::{BulkOperation, Method};
+use super::circle::last_of_circles;
+use super::reference::unknown;
+use super::{BulkOperation, Method, ResourceName, Wanted};
 use crate::scim::error::ScimError;
 
-/// One thing to do next; operations are known by their place in the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What to do next; operations are known by their place in the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Run the operation.
     Run(usize),
-    /// Replace what the operation created by all that it asked for: what it refers to exists now.
-    Complete(usize),
+    /// Run these POSTs together: each needs all of the others. They stand in the order of the request.
+    Circle(Vec<usize>),
 }
 
 /// What refers to what, and the order that follows.
@@ -26,17 +33,14 @@ pub enum Step {
 pub struct Plan {
     creators: HashMap<String, usize>,
     needs: Vec<Needs>,
-    named_by: Vec<Vec<usize>>,
     steps: Vec<Step>,
 }
 
 /// What an operation refers to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Needs {
     /// Operations that run earlier, each once.
     before: Vec<usize>,
-    /// Operations that can only run later, because they need this one: the references that close a circle.
-    after: Vec<usize>,
     /// A reference that nothing can satisfy.
     unknown: Option<ScimError>,
 }
@@ -45,43 +49,31 @@ impl Plan {
     /// Makes the plan.
     pub fn new(operations: &[BulkOperation]) -> Self {
         let creators: HashMap<String, usize> = operations.iter().enumerate().filter_map(creator).collect();
-        let mut needs: Vec<Needs> = operations
+        let (mut needs, unknown): (Vec<_>, Vec<_>) = operations
             .iter()
             .map(|operation| needs_of(operation, &creators))
-            .collect();
-        let mut named_by = vec![Vec::new(); operations.len()];
-        for (operation, needs) in needs.iter().enumerate() {
-            for &needed in &needs.before {
-                named_by[needed].push(operation);
-            }
+            .unzip();
+        let circles = last_of_circles(&needs);
+        let steps = order(&needs, &not_to_overtake(operations), &circles);
+        for (needs, circle) in needs.iter_mut().zip(&circles) {
+            needs.retain(|needed| circles[*needed] != *circle);
         }
-        let steps = Ordering::new(&mut needs).order();
+        let needs = needs.into_iter().zip(unknown);
         Self {
             creators,
-            needs,
-            named_by,
+            needs: needs.map(|(before, unknown)| Needs { before, unknown }).collect(),
             steps,
         }
     }
 
-    /// What to do, in order. Every operation is run exactly once.
+    /// What to do, in order. Every operation is in one step.
     pub fn steps(&self) -> Vec<Step> {
         self.steps.clone()
     }
 
-    /// The operations that an operation refers to and that run earlier.
+    /// The operations that an operation refers to, but for those in a circle with it.
     pub fn before(&self, operation: usize) -> &[usize] {
         &self.needs[operation].before
-    }
-
-    /// The operations that an operation refers to and that run later; it is to be completed then.
-    pub fn after(&self, operation: usize) -> &[usize] {
-        &self.needs[operation].after
-    }
-
-    /// The operations that refer to an operation.
-    pub fn named_by(&self, operation: usize) -> &[usize] {
-        &self.named_by[operation]
     }
 
     /// The operation that creates the resource of this bulkId.
@@ -94,13 +86,6 @@ impl Plan {
     pub fn check(&self, operation: usize) -> Result<(), ScimError> {
         self.needs[operation].unknown.clone().map_or(Ok(()), Err)
     }
-
-    /// The part of an operation's data that can be created before everything that it refers to exists.
-    pub fn first_part(&self, operation: usize, data: &Value) -> Value {
-        let later: HashSet<usize> = self.after(operation).iter().copied().collect();
-        let names = self.creators.iter().filter(|(_, creator)| later.contains(creator));
-        without(data, &names.map(|(name, _)| name.clone()).collect())
-    }
 }
 
 fn creator((index, operation): (usize, &BulkOperation)) -> Option<(String, usize)> {
@@ -108,102 +93,89 @@ fn creator((index, operation): (usize, &BulkOperation)) -> Option<(String, usize
     (operation.method == Some(Method::Post)).then_some((bulk_id, index))
 }
 
-fn needs_of(operation: &BulkOperation, creators: &HashMap<String, usize>) -> Needs {
-    let mut needs = Needs::default();
+fn needs_of(operation: &BulkOperation, creators: &HashMap<String, usize>) -> (Vec<usize>, Option<ScimError>) {
+    let mut needs = Vec::new();
     let Ok(wanted) = &operation.wanted else {
-        return needs;
+        return (needs, None);
     };
     for name in wanted.references() {
         match creators.get(&name) {
-            Some(creator) => needs.before.push(*creator),
-            None => needs.unknown = Some(unknown(&name)),
+            Some(creator) => needs.push(*creator),
+            None => return (Vec::new(), Some(unknown(&name))), // it fails whatever the others do
         }
     }
-    if needs.unknown.is_some() {
-        needs.before.clear(); // it fails whatever the others do
-    }
-    needs.before.sort_unstable(); // the order of the request, not of a hash table
-    needs
+    needs.sort_unstable(); // the order of the request, not of a hash table
+    (needs, None)
 }
 
-/// A depth-first walk along the references, with its stack in a list.
-struct Ordering<'a> {
-    needs: &'a mut [Needs],
-    states: Vec<State>,
-    /// Operations on the way, and how many of their needs were looked at.
-    stack: Vec<(usize, usize)>,
-    /// What is to be completed as soon as an operation has run.
-    completed_after: Vec<Vec<usize>>,
-    steps: Vec<Step>,
-}
-
-#[derive(Clone, Copy)]
-enum State {
-    Unseen,
-    /// At this place of the stack.
-    Open(usize),
-    Done,
-}
-
-impl<'a> Ordering<'a> {
-    fn new(needs: &'a mut [Needs]) -> Self {
-        let count = needs.len();
-        Self {
-            needs,
-            states: vec![State::Unseen; count],
-            stack: Vec::new(),
-            completed_after: vec![Vec::new(); count],
-            steps: Vec::with_capacity(count),
+/// For each operation the earlier ones that it would undo, or be undone by, if it ran before them: those on the same
+/// resource, and for a DELETE also those whose data names the resource.
+fn not_to_overtake(operations: &[BulkOperation]) -> Vec<Vec<usize>> {
+    let deletions = operations.iter().filter_map(deleted);
+    let mut named_in: HashMap<String, Vec<usize>> = deletions.map(|name| (name.to_string(), Vec::new())).collect();
+    let mut last_on: HashMap<&ResourceName, usize> = HashMap::new();
+    let mut earlier = vec![Vec::new(); operations.len()];
+    for (index, operation) in operations.iter().enumerate() {
+        let Ok(wanted) = &operation.wanted else { continue };
+        if let Wanted::Change { resource, .. } = wanted {
+            earlier[index].extend(last_on.insert(resource, index));
         }
-    }
-
-    fn order(mut self) -> Vec<Step> {
-        for operation in 0..self.states.len() {
-            if matches!(self.states[operation], State::Unseen) {
-                self.open(operation);
-                self.walk();
-            }
+        if let Some(name) = deleted(operation) {
+            earlier[index].extend(named_in.insert(name.to_string(), Vec::new()).unwrap_or_default());
         }
-        self.steps
-    }
-
-    fn open(&mut self, operation: usize) {
-        self.states[operation] = State::Open(self.stack.len());
-        self.stack.push((operation, 0));
-    }
-
-    fn walk(&mut self) {
-        while let Some((operation, looked_at)) = self.stack.last_mut() {
-            let operation = *operation;
-            let Some(&needed) = self.needs[operation].before.get(*looked_at) else {
-                self.close(operation);
-                continue;
-            };
-            *looked_at += 1;
-            match self.states[needed] {
-                State::Unseen => self.open(needed),
-                State::Open(_) => self.needs[operation].after.push(needed),
-                State::Done => {}
+        for name in wanted.values() {
+            if let Some(named_in) = named_in.get_mut(name)
+                && named_in.last() != Some(&index)
+            {
+                named_in.push(index);
             }
         }
     }
+    earlier
+}
 
-    fn close(&mut self, operation: usize) {
-        self.stack.pop();
-        self.states[operation] = State::Done;
-        let needs = &mut self.needs[operation];
-        let later: HashSet<usize> = needs.after.iter().copied().collect();
-        needs.before.retain(|needed| !later.contains(needed));
-        // The one that entered the stack first leaves it last.
-        let last = later.iter().min_by_key(|needed| match self.states[**needed] {
-            State::Open(place) => place,
-            State::Unseen | State::Done => usize::MAX, // itself, just closed
+fn deleted(operation: &BulkOperation) -> Option<&ResourceName> {
+    match &operation.wanted {
+        Ok(Wanted::Change {
+            method: Method::Delete,
+            resource,
+            ..
+        }) => Some(resource),
+        Ok(Wanted::Change { .. } | Wanted::Create { .. }) | Err(_) => None,
+    }
+}
+
+/// Of the steps whose operations wait for nothing more, the one that ends first in the request is always next. Only POSTs
+/// are waited for by what stands before them, and they wait for POSTs alone: so all other waiting ends.
+fn order(needs: &[Vec<usize>], earlier: &[Vec<usize>], circles: &[usize]) -> Vec<Step> {
+    // A step is known by its last operation.
+    let mut waits_for = vec![0_usize; needs.len()];
+    let mut releases = vec![Vec::new(); needs.len()];
+    let mut members = vec![Vec::new(); needs.len()];
+    for (operation, step) in circles.iter().enumerate() {
+        members[*step].push(operation);
+        for needed in needs[operation].iter().chain(&earlier[operation]) {
+            if circles[*needed] != *step {
+                waits_for[*step] += 1;
+                releases[circles[*needed]].push(*step);
+            }
+        }
+    }
+    let free = (0..needs.len()).filter(|step| circles[*step] == *step && waits_for[*step] == 0);
+    let mut free: BinaryHeap<Reverse<usize>> = free.map(Reverse).collect();
+    let mut steps = Vec::with_capacity(needs.len());
+    while let Some(Reverse(step)) = free.pop() {
+        for &released in &releases[step] {
+            waits_for[released] -= 1;
+            if waits_for[released] == 0 {
+                free.push(Reverse(released));
+            }
+        }
+        let refers_to_itself = || needs[step].contains(&step);
+        steps.push(match std::mem::take(&mut members[step]) {
+            circle if circle.len() > 1 || refers_to_itself() => Step::Circle(circle),
+            _ => Step::Run(step),
         });
-        if let Some(last) = last {
-            self.completed_after[*last].push(operation);
-        }
-        self.steps.push(Step::Run(operation));
-        let complete = std::mem::take(&mut self.completed_after[operation]);
-        self.steps.extend(complete.into_iter().map(Step::Complete));
     }
+    steps
 }

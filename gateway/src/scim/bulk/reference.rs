@@ -3,11 +3,11 @@
 //!
 //! Data is walked with a list of what is left, never by recursion.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::{Method, ResourceName, Wanted};
+use super::{Endpoint, Method, ResourceName, Wanted};
 use crate::scim::error::ScimError;
 
 /// What stands before a bulkId where it stands for an id.
@@ -16,7 +16,7 @@ pub(super) const PREFIX: &str = "bulkId:";
 const LONGEST_SHOWN: usize = 64;
 
 /// A bulkId for an error's text: the caller's own label, unless it is so long or odd that it is none.
-pub fn named_for_people(bulk_id: &str) -> String {
+fn named_for_people(bulk_id: &str) -> String {
     if bulk_id.len() <= LONGEST_SHOWN && bulk_id.bytes().all(|byte| byte.is_ascii_graphic()) {
         format!("bulkId {bulk_id}")
     } else {
@@ -101,41 +101,53 @@ fn find_quoted(path: &str) -> Vec<Found> {
     found
 }
 
-/// Every bulkId that `value` refers to, each once. `depth` is how deep in data the value stands.
-fn collect(method: Method, value: &Value, depth: usize, names: &mut HashSet<String>) {
+/// Every text in `value`, and what it means there. `depth` is how deep in data the value stands.
+fn texts(method: Method, value: &Value, depth: usize) -> impl Iterator<Item = (&str, Place)> {
     let mut left = vec![(value, Place::Value, depth)];
-    while let Some((value, place, depth)) = left.pop() {
-        match value {
-            Value::String(text) => names.extend(find(text, place).into_iter().map(|found| found.bulk_id)),
-            Value::Array(items) => left.extend(items.iter().map(|item| (item, place, depth + 1))),
-            Value::Object(members) => left.extend(
-                members
-                    .iter()
-                    .map(|(name, value)| (value, Place::of(method, depth, name), depth + 1)),
-            ),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    std::iter::from_fn(move || {
+        loop {
+            let (value, place, depth) = left.pop()?;
+            match value {
+                Value::String(text) => return Some((text.as_str(), place)),
+                Value::Array(items) => left.extend(items.iter().map(|item| (item, place, depth + 1))),
+                Value::Object(members) => left.extend(
+                    members
+                        .iter()
+                        .map(|(name, value)| (value, Place::of(method, depth, name), depth + 1)),
+                ),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
         }
-    }
+    })
 }
 
 impl Wanted {
     /// Every bulkId that the operation refers to, each once.
-    pub(super) fn references(&self) -> HashSet<String> {
-        let mut names = HashSet::new();
-        match self {
-            Self::Create { data, .. } => collect(Method::Post, data, 0, &mut names),
-            Self::Change {
-                method, resource, data, ..
-            } => {
-                if let Some(data) = data {
-                    collect(*method, data, 0, &mut names);
-                }
-                if let ResourceName::BulkId(bulk_id) = resource {
-                    names.insert(bulk_id.clone());
-                }
-            }
+    pub(super) fn references(&self) -> BTreeSet<String> {
+        let found = self.texts().flat_map(|(text, place)| find(text, place));
+        let mut names: BTreeSet<String> = found.map(|found| found.bulk_id).collect();
+        if let Self::Change {
+            resource: ResourceName::BulkId(bulk_id),
+            ..
+        } = self
+        {
+            names.insert(bulk_id.clone());
         }
         names
+    }
+
+    /// Every text that stands as a value in the data, among them the names of other resources.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        let texts = self.texts();
+        texts.filter_map(|(text, place)| (place == Place::Value).then_some(text))
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (&str, Place)> {
+        let (method, data) = match self {
+            Self::Create { data, .. } => (Method::Post, Some(data)),
+            Self::Change { method, data, .. } => (*method, data.as_ref()),
+        };
+        data.into_iter().flat_map(move |data| texts(method, data, 0))
     }
 }
 
@@ -206,25 +218,29 @@ pub(super) fn unknown(bulk_id: &str) -> ScimError {
     ))
 }
 
-/// The resource without the attributes that refer to one of `names`, for a first version of it that can be created
-/// before they exist.
-pub(super) fn without(data: &Value, names: &HashSet<String>) -> Value {
+/// The part of a resource that can be created before anything in its circle exists: without the attributes that refer to one
+/// of `names`, the bulkIds of the circle. A group comes without any members, so that nothing happens to them if the circle
+/// falls.
+pub fn first_part(endpoint: Endpoint, data: &Value, names: &HashSet<&str>) -> Value {
     let Value::Object(members) = data else {
         return data.clone();
+    };
+    let waits = |name: &str, value: &Value| {
+        let name = name.rsplit(':').next().unwrap_or(name); // it may carry its URN
+        let holds_members = endpoint == Endpoint::Groups && name.eq_ignore_ascii_case("members");
+        holds_members || refers(value, names)
     };
     let mut kept = Map::new();
     for (name, value) in members {
         match value {
             Value::Object(extension) if is_urn(name) => {
-                let mut rest = Map::new();
-                for (name, value) in extension.iter().filter(|(_, value)| !refers(value, names)) {
-                    rest.insert(name.clone(), value.clone());
-                }
+                let rest = extension.iter().filter(|(name, value)| !waits(name, value));
+                let rest: Map<String, Value> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
                 if !rest.is_empty() {
                     kept.insert(name.clone(), Value::Object(rest));
                 }
             }
-            _ if refers(value, names) => {}
+            _ if waits(name, value) => {}
             _ => {
                 kept.insert(name.clone(), value.clone());
             }
@@ -237,8 +253,7 @@ fn is_urn(name: &str) -> bool {
     name.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"))
 }
 
-fn refers(value: &Value, names: &HashSet<String>) -> bool {
-    let mut found = HashSet::new();
-    collect(Method::Post, value, 1, &mut found);
-    !found.is_disjoint(names)
+fn refers(value: &Value, names: &HashSet<&str>) -> bool {
+    let mut found = texts(Method::Post, value, 1).flat_map(|(text, place)| find(text, place));
+    found.any(|found| names.contains(found.bulk_id.as_str()))
 }
