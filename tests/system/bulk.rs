@@ -60,9 +60,8 @@ fn results(answer: &Answer, body: &Value) -> Vec<Value> {
             is_good && sent["method"] != "DELETE",
             "{result}"
         );
-        if sent["method"] == "POST" {
-            assert_eq!(result.get("location").is_some(), is_good, "{result}");
-        }
+        let has_location = is_good || sent["method"] != "POST";
+        assert_eq!(result.get("location").is_some(), has_location, "{result}");
     }
     results
 }
@@ -336,6 +335,8 @@ async fn each_operation_that_fails_says_why_and_the_others_stand(database: Datab
             *scim_type,
             "{operation}: {result}"
         );
+        let is_located = *status == "201" || operation["method"] != "POST";
+        assert_eq!(result.get("location").is_some(), is_located, "{operation}: {result}");
     }
     assert_eq!(got[12]["location"], format!("{}{nobody}", scim.base()));
     let detail = got[3]["response"]["detail"].as_str().unwrap();

@@ -152,7 +152,7 @@ fn path_and_query(method: Method, endpoint: Endpoint, id: Option<&str>) -> Strin
 pub fn encode(id: &str) -> String {
     let mut encoded = String::with_capacity(id.len());
     for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-_~:".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push_str(&format!("%{byte:02X}"));

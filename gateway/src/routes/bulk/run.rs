@@ -8,7 +8,8 @@ use tracing::Instrument as _;
 use super::door::{Door, Reply, Single, encode};
 use crate::error::try_again;
 use crate::scim::bulk::{
-    BulkOperation, BulkRequest, Endpoint, Method, OperationResult, Plan, ResolvedData, ResourceName, Step, Wanted,
+    BulkOperation, BulkRequest, Endpoint, Method, OperationPath, OperationResult, Plan, ResolvedData, ResourceName,
+    Step, Wanted,
 };
 use crate::scim::error::ScimError;
 use crate::translate::link::BaseUrl;
@@ -186,15 +187,23 @@ impl<'a, D: Door> Run<'a, D> {
         Some(OperationResult {
             method: operation.method,
             bulk_id: operation.bulk_id.clone(),
-            location: match &operation.wanted {
-                Ok(Wanted::Change { endpoint, resource, .. }) => Some(self.url(*endpoint, &self.named(resource))),
+            location: match operation.method {
                 // Also where it failed, if something is left of it.
-                Ok(Wanted::Create { .. }) | Err(_) => path.zip(reply.id).map(|(path, id)| self.url(path.endpoint, &id)),
+                Some(Method::Post) => path.zip(reply.id).map(|(path, id)| self.url(path.endpoint, &id)),
+                Some(Method::Put | Method::Patch | Method::Delete) | None => path.map(|path| self.location(path)),
             },
             version: reply.version,
             status: reply.status,
             response: reply.error,
         })
+    }
+
+    /// What a path names, as a URL: every operation but a POST that failed has one (RFC 7644 §3.7.3).
+    fn location(&self, path: &OperationPath) -> String {
+        match &path.resource {
+            Some(resource) => self.url(path.endpoint, &self.named(resource)),
+            None => format!("{}/{}", self.base.as_str(), path.endpoint.as_str()),
+        }
     }
 
     fn url(&self, endpoint: Endpoint, id: &str) -> String {

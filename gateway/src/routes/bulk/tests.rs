@@ -303,6 +303,56 @@ async fn an_id_that_is_no_id_is_encoded_in_its_location() {
     assert_eq!(location, Some("https://h/scim/v2/Users/%2E%2E%2F%C3%A9%20%22x"));
 }
 
+#[tokio::test]
+async fn every_operation_but_a_post_that_failed_has_a_location() {
+    let memory = Memory::default();
+    let url = |path: &str| Some(format!("https://h/scim/v2{path}"));
+    let cases = [
+        (create("a", &[]), 201, url("/Users/id1")),
+        (create("bad", &[]), 400, None),
+        (
+            json!({"method": "POST", "path": "/Users/7", "bulkId": "x", "data": {}}),
+            405,
+            None,
+        ),
+        (json!({"method": "PUT", "path": "/Users/7"}), 400, url("/Users/7")),
+        (
+            json!({"method": "PATCH", "path": "/Groups/7", "bulkId": 1}),
+            400,
+            url("/Groups/7"),
+        ),
+        (
+            json!({"method": "DELETE", "path": "/Groups/7", "version": 1}),
+            400,
+            url("/Groups/7"),
+        ),
+        (json!({"method": "GET", "path": "/Users/7"}), 400, url("/Users/7")),
+        (json!({"method": "DELETE", "path": "/Users"}), 405, url("/Users")),
+        (
+            json!({"method": "PUT", "path": "/Users/bulkId:a"}),
+            400,
+            url("/Users/id1"),
+        ),
+        (
+            json!({"method": "DELETE", "path": "/Users/bulkId:bad"}),
+            409,
+            url("/Users/bulkId:bad"),
+        ),
+        (
+            json!({"method": "DELETE", "path": "/Users/bulkId:no one"}),
+            400,
+            url("/Users/bulkId:no%20one"),
+        ),
+        (json!({"method": "DELETE", "path": "/Robots/7"}), 404, None),
+    ];
+
+    let results = run_all(&memory, cases.iter().map(|(operation, ..)| operation.clone()).collect()).await;
+
+    for (result, (operation, status, location)) in results.iter().zip(cases) {
+        assert_eq!((result.status, &result.location), (status, &location), "{operation}");
+    }
+}
+
 proptest! {
     /// Each operation refers to any others; `bad` ones fail. An operation succeeds if and only if nothing that it needs,
     /// directly or not, is bad; the results are in the order of the request, and every reference was kept.
