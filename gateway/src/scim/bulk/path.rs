@@ -55,10 +55,10 @@ pub struct OperationPath {
 }
 
 impl OperationPath {
-    /// Reads a path. The slash in front may be missing, and all of `base_url` may stand there instead.
+    /// Reads a path. The slash in front may be missing, and all of `base_url` may stand before it.
     pub(super) fn parse(path: &str, base_url: &str) -> Result<Self, ScimError> {
-        let local = path.strip_prefix(base_url).unwrap_or(path);
-        let local = local.strip_prefix('/').unwrap_or(local);
+        let below = path.strip_prefix(base_url).and_then(|rest| rest.strip_prefix('/'));
+        let local = below.unwrap_or_else(|| path.strip_prefix('/').unwrap_or(path));
         let (name, rest) = match local.split_once('/') {
             Some((name, rest)) => (name, rest),
             None => (local, ""),
@@ -128,6 +128,7 @@ mod tests {
             "/Users?count=1",
             "https://elsewhere/scim/v2/Users",
             "../Users",
+            "https://h/scim/v2Users/7",
         ] {
             assert_eq!(parse(path).unwrap_err().status, 404, "{path}");
         }
