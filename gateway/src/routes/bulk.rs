@@ -27,9 +27,9 @@ use crate::scim::error::ScimError;
 use crate::translate::link::BaseUrl;
 use crate::upstream::{Gateway, TenantDirectory};
 
-/// What the answer itself may take, after the last operation.
+/// How much of the time until the answer is left for the answer itself, after the last operation.
 const ANSWER_TAKES: Duration = Duration::from_secs(5);
-/// What an operation may take that is begun last, so that few are cut off halfway.
+/// How long the operation that is begun last may take, so that few are cut off halfway.
 const OPERATION_TAKES: Duration = Duration::from_secs(10);
 
 /// `POST /Bulk`.
@@ -67,7 +67,9 @@ async fn run(
     Ok(response::scim(StatusCode::OK, &bulk::response(results)))
 }
 
-/// An answer that comes too late would tell nobody what was done.
+/// An answer that comes too late would tell nobody what was done. The time runs from the head of the request, as it does for
+/// every request and for whatever waits in front of us: who takes long to send the body leaves less of it for the operations,
+/// and those that are not begun in it are told so, each by itself.
 fn times(answer_by: Option<AnswerBy>) -> Times {
     let end = answer_by.map_or_else(Instant::now, |AnswerBy(end)| end) - ANSWER_TAKES;
     Times {
