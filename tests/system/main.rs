@@ -6,6 +6,7 @@
 mod support;
 
 mod architecture;
+mod big_groups;
 mod bulk;
 mod conformance;
 mod crash;

@@ -163,9 +163,15 @@ fn shown(span: &Span) -> String {
     format!("{} {}", span.name, text.chars().take(160).collect::<String>())
 }
 
-/// Whether a span is a statement that the budget is about: not the transaction's frame, not a pure lock, and not the
-/// check of the token, whose answer is kept for some seconds.
+/// Whether a span is a statement that the budget is about: not a pure lock.
 fn counts(span: &Span, spans: &[Span]) -> bool {
+    let lock = |span: &Span| span.name.starts_with("store.") && span.name.ends_with(".lock");
+    is_statement(span, spans) && !ancestors(span, spans).any(lock)
+}
+
+/// Whether a span is a statement: not the transaction's frame, and not the check of the token, whose answer is kept for
+/// some seconds.
+pub fn is_statement(span: &Span, spans: &[Span]) -> bool {
     let frame = ["sea_orm.begin", "sea_orm.commit", "sea_orm.rollback"].contains(&span.name.as_str());
     if !span.name.starts_with("sea_orm.") || frame {
         return false;
@@ -176,11 +182,7 @@ fn counts(span: &Span, spans: &[Span]) -> bool {
         .map(String::as_str)
         .unwrap_or_default();
     let of_a_token = statement.contains("\"tokens\"");
-    let apart = |span: &Span| {
-        let lock = span.name.starts_with("store.") && span.name.ends_with(".lock");
-        lock || span.name.ends_with("TokenService/WhoAmI")
-    };
-    !of_a_token && !ancestors(span, spans).any(apart)
+    !of_a_token && !ancestors(span, spans).any(|span| span.name.ends_with("TokenService/WhoAmI"))
 }
 
 fn ancestors<'a>(span: &'a Span, spans: &'a [Span]) -> impl Iterator<Item = &'a Span> {
@@ -203,7 +205,7 @@ async fn blocked_by_a_deleted_group(sql: &DatabaseConnection, user: &str) {
 }
 
 /// An id as a literal of the database.
-fn literal(sql: &DatabaseConnection, id: &str) -> String {
+pub fn literal(sql: &DatabaseConnection, id: &str) -> String {
     match sql.get_database_backend() {
         DbBackend::Sqlite => format!("x'{}'", id.replace('-', "")),
         _ => format!("'{id}'"),
@@ -212,7 +214,7 @@ fn literal(sql: &DatabaseConnection, id: &str) -> String {
 
 /// Copies the model user, its values and its membership until there are so many. SQL, because what is measured
 /// afterwards is not how the rows came about.
-async fn seed(sql: &DatabaseConnection, model: &str, group: &str, size: u64) {
+pub async fn seed(sql: &DatabaseConnection, model: &str, group: &str, size: u64) {
     let sqlite = sql.get_database_backend() == DbBackend::Sqlite;
     let (model, group) = (literal(sql, model), literal(sql, group));
     let columns = async |table: &str| -> Vec<String> {

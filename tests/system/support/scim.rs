@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -28,7 +28,7 @@ impl Scim {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(Duration::from_secs(60))
+            .read_timeout(Duration::from_secs(60)) // a large answer may take longer, but not without a byte
             .pool_max_idle_per_host(256)
             .build()
             .unwrap();
@@ -175,6 +175,17 @@ impl Scim {
         self.try_send(Method::GET, path, self.headers(), None).await
     }
 
+    /// GET whose answer has begun and is not read on. The window is small: what is not read stays with the server.
+    pub async fn get_unread(&self, path: &str) -> Unread {
+        let (host, request) = bare(&Method::GET, &format!("{}{path}", self.base), &self.headers(), None);
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        let mut stream = socket.connect(host.parse().unwrap()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.peek(&mut [0]).await.unwrap();
+        Unread { stream, request }
+    }
+
     /// POST that gives an error back instead of failing, for tests that end the server meanwhile.
     pub async fn try_post(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
         self.try_send(Method::POST, path, self.headers(), Some(body.to_string()))
@@ -206,8 +217,27 @@ impl Scim {
     }
 }
 
+/// An answer that waits for its reader.
+pub struct Unread {
+    stream: TcpStream,
+    request: String,
+}
+
+impl Unread {
+    /// Reads it to its end.
+    pub async fn read(self) -> Answer {
+        received(self.stream, self.request.as_bytes()).await
+    }
+}
+
 /// HTTP/1.1 by hand, on a connection of its own.
 async fn send_bare(method: &Method, url: &str, headers: &HeaderMap, body: Option<&str>) -> Answer {
+    let (host, request) = bare(method, url, headers, body);
+    send_bytes(&host, request.as_bytes()).await
+}
+
+/// The host of a URL, and the text of a request that is the last one of its connection.
+fn bare(method: &Method, url: &str, headers: &HeaderMap, body: Option<&str>) -> (String, String) {
     let rest = url.strip_prefix("http://").expect("plain HTTP");
     let (host, path) = rest.split_at(rest.find('/').unwrap());
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
@@ -216,13 +246,18 @@ async fn send_bare(method: &Method, url: &str, headers: &HeaderMap, body: Option
     }
     let body = body.unwrap_or_default();
     request += &format!("content-length: {}\r\n\r\n{body}", body.len());
-    send_bytes(host, request.as_bytes()).await
+    (host.to_owned(), request)
 }
 
 /// Sends these bytes on a connection of their own, and reads until the server hangs up.
 pub async fn send_bytes(host: &str, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(host).await.unwrap();
     stream.write_all(request).await.unwrap();
+    received(stream, request).await
+}
+
+/// The answer to a request, read until the server hangs up.
+async fn received(mut stream: TcpStream, request: &[u8]) -> Answer {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
 

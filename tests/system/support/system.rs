@@ -261,6 +261,18 @@ impl System {
         self.processes.iter().map(Process::log).collect()
     }
 
+    /// How much memory each process holds. Linux only.
+    pub fn memory(&self) -> Vec<Memory> {
+        self.processes.iter().map(Process::memory).collect()
+    }
+
+    /// Lets the peak of each process's memory begin again at what it holds now. Linux only.
+    pub fn forget_peak_memory(&self) {
+        for process in &self.processes {
+            process.forget_peak_memory();
+        }
+    }
+
     /// Ends every process as a power cut would.
     pub fn kill(&mut self) {
         for process in &mut self.processes {
@@ -302,6 +314,16 @@ pub struct Tenant {
     pub slug: String,
     /// SCIM as its provisioning source.
     pub scim: Scim,
+}
+
+/// What a process has in RAM, in bytes.
+pub struct Memory {
+    /// Which program.
+    pub name: &'static str,
+    /// What it holds now.
+    pub resident: u64,
+    /// The most that it held.
+    pub peak: u64,
 }
 
 /// The arguments of `rollcall up` on these ports.
@@ -453,6 +475,26 @@ impl Process {
     /// What it has said.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// What Linux says about its memory.
+    fn memory(&self) -> Memory {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let kilobytes: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+            kilobytes * 1024
+        };
+        Memory {
+            name: self.name,
+            resident: bytes("VmRSS:"),
+            peak: bytes("VmHWM:"),
+        }
+    }
+
+    /// Linux begins `VmHWM` again when it is told 5 (proc_pid_clear_refs(5)).
+    fn forget_peak_memory(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
 
     /// SIGKILL, and waits for the end.
