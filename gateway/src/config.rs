@@ -8,6 +8,9 @@ use http::Uri;
 
 use crate::extract::BodyTime;
 
+/// The unit of sizes in settings.
+const MIB: usize = 1024 * 1024;
+
 /// The flags and environment variables of `gateway serve`. [`ServeArgs::check`] makes settings of them.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -32,6 +35,10 @@ pub struct ServeArgs {
     /// How long open requests may take to finish once the gateway is told to stop.
     #[arg(long, env = "GATEWAY_SHUTDOWN_GRACE_SECONDS", default_value = "40")]
     shutdown_grace_seconds: String,
+    /// How many MiB of memory the bodies of all requests may take at once. JSON that was read is taken for 16 times its
+    /// text; bodies up to 64 KiB are not counted. A body that finds no room in 5 s is answered 503.
+    #[arg(long, env = "GATEWAY_BODY_MEMORY_MIB", default_value = "256")]
+    body_memory_mib: String,
 }
 
 /// What a running gateway needs to know.
@@ -50,13 +57,17 @@ pub struct Config {
     pub(crate) limits: Limits,
 }
 
-/// How long callers may take, and how many there may be.
+/// How long callers may take, how much memory, and how many there may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// For the head of a request, and between two requests.
     pub head: Duration,
     /// For the body of a request.
     pub body: BodyTime,
+    /// For the bodies of all requests together, in bytes of memory.
+    pub body_memory: usize,
+    /// To wait for room there.
+    pub body_wait: Duration,
     /// From the head of a request to the head of its answer: longer than any call to the directory.
     pub answer: Duration,
     /// To take any of what is written.
@@ -75,6 +86,8 @@ impl Default for Limits {
         Self {
             head: Duration::from_secs(30),
             body: BodyTime::default(),
+            body_memory: 256 * MIB,
+            body_wait: Duration::from_secs(5),
             answer: Duration::from_secs(60),
             unread: Duration::from_secs(60),
             linger: Duration::from_secs(5),
@@ -136,12 +149,24 @@ impl ServeArgs {
         if grace.is_none() {
             problems.push("GATEWAY_SHUTDOWN_GRACE_SECONDS must be a whole number from 0 to 3600".to_owned());
         }
-        match (http_listen, admin_listen, trust_forwarded, grace) {
-            (Some(http_listen), Some(admin_listen), Some(trust_forwarded), Some(grace)) if problems.is_empty() => {
+        let body_memory = self.body_memory_mib.parse().ok();
+        let body_memory = body_memory.filter(|mib| (1..=1_048_576_usize).contains(mib));
+        if body_memory.is_none() {
+            problems.push("GATEWAY_BODY_MEMORY_MIB must be a whole number from 1 to 1048576".to_owned());
+        }
+        match (http_listen, admin_listen, trust_forwarded, grace, body_memory) {
+            (Some(http_listen), Some(admin_listen), Some(trust_forwarded), Some(grace), Some(body_memory))
+                if problems.is_empty() =>
+            {
+                let limits = Limits {
+                    body_memory: body_memory * MIB,
+                    ..Limits::default()
+                };
                 let config = Config {
                     public_url,
                     trust_forwarded,
                     shutdown_grace: Duration::from_secs(grace),
+                    limits,
                     ..Config::new(self.directory_endpoint)
                 };
                 Ok(Serve {
@@ -192,6 +217,7 @@ mod tests {
             public_url: Some(String::new()),
             trust_forwarded: "True".to_owned(),
             shutdown_grace_seconds: "7".to_owned(),
+            body_memory_mib: "64".to_owned(),
         }
     }
 
@@ -200,6 +226,7 @@ mod tests {
         let serve = args().check().unwrap();
 
         assert_eq!(serve.config.shutdown_grace, Duration::from_secs(7));
+        assert_eq!(serve.config.limits.body_memory, 67_108_864);
         assert_eq!(serve.config.public_url, None);
         assert!(serve.config.trust_forwarded);
         assert_eq!(serve.admin_listen.to_string(), "[::1]:0");
@@ -213,6 +240,7 @@ mod tests {
             public_url: Some("scim.example.com".to_owned()),
             trust_forwarded: "yes".to_owned(),
             shutdown_grace_seconds: "soon".to_owned(),
+            body_memory_mib: "0".to_owned(),
             ..args()
         };
 
@@ -224,9 +252,10 @@ mod tests {
             "PUBLIC_URL",
             "TRUST_FORWARDED",
             "SHUTDOWN_GRACE_SECONDS",
+            "BODY_MEMORY_MIB",
         ] {
             assert!(message.contains(name), "{name} is not in {message}");
         }
-        assert_eq!(message.lines().count(), 5);
+        assert_eq!(message.lines().count(), 6);
     }
 }

@@ -1,6 +1,7 @@
 //! The manners of HTTP that hold for every endpoint, so that no handler has to think of them: which host a request names,
 //! which media types its caller reads, which methods are defined, and which spellings of a path are one path.
 
+use axum::body::HttpBody as _;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -84,15 +85,16 @@ pub fn allowing_options(mut response: Response) -> Response {
     response
 }
 
-/// Ends the connection after an answer that leaves a body unread, so that HTTP/1 callers stop sending it.
+/// Ends the connection after an answer that may leave a body unread, so that HTTP/1 callers stop sending it.
 pub async fn unread(request: Request, next: Next) -> Response {
     let is_http1 = request.version() < Version::HTTP_2;
+    let has_body = !request.body().is_end_stream();
     let mut response = next.run(request).await;
-    let leaves_body = matches!(
+    let may_leave_body = matches!(
         response.status(),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
+        StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::SERVICE_UNAVAILABLE
     );
-    if is_http1 && leaves_body {
+    if is_http1 && has_body && may_leave_body {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

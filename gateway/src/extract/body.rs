@@ -1,9 +1,10 @@
-//! The body of a request: what it must be called, how it may be packed, how large it may be, and how long it may take.
+//! The body of a request: what it must be called, how it may be packed, how large it may be, alone (here) and together with
+//! those of other requests (`memory.rs`), and how long it may take.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use flate2::write::MultiGzDecoder;
@@ -15,10 +16,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::header::{parameter, split};
 use super::json;
+use super::memory::{BodyRoom, NoRoom};
+use crate::error::try_again;
 use crate::scim::error::ScimError;
 
 /// The largest body of a request, unpacked: a group with 100,000 members fits.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// How much of a body is taken before it is looked how large it has become: in gzip, 1 KiB can be 1 MiB.
+const UNPACKED_AT_ONCE: usize = 1024;
 
 /// How long a body may take; in the extensions of a request.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +54,17 @@ impl<const BYTES: usize, S: Send + Sync> FromRequest<S> for ScimJson<BYTES> {
         let (parts, body) = request.into_parts();
         check_media_type(&parts.headers)?;
         let coding = Coding::of(&parts.headers)?;
-        if announced_bytes(&parts.headers) > BYTES as u64 {
+        let announced = announced_bytes(&parts.headers);
+        if announced > BYTES {
             return Err(BodyError::TooLarge(BYTES));
         }
+        // None for an operation of a bulk request: the whole has it.
+        let room = parts.extensions.get::<BodyRoom>();
+        if let Some(room) = room {
+            room.take(announced).await?;
+        }
         let time = parts.extensions.get().copied().unwrap_or_default();
-        let unpacked = Unpacking::new(coding, BYTES).read(body, time).await?;
+        let unpacked = Unpacking::new(coding, BYTES, announced).read(body, time, room).await?;
         json::parse(&unpacked).map(Self).map_err(BodyError::Syntax)
     }
 }
@@ -70,10 +82,18 @@ pub enum BodyError {
     TooLarge(usize),
     /// It does not come, or comes too slowly.
     TooSlow,
+    /// Other large bodies take all the memory that there is for them.
+    NoRoom,
     /// The caller left.
     BrokenOff,
     /// It is no JSON.
     Syntax(ScimError),
+}
+
+impl From<NoRoom> for BodyError {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
 }
 
 impl From<BodyError> for ScimError {
@@ -98,6 +118,10 @@ impl From<BodyError> for ScimError {
                 408,
                 "The body did not arrive in time: send the request again, and its body without a pause.",
             ),
+            BodyError::NoRoom => try_again(
+                5,
+                "Too many large requests are being worked on: send the request again, or less in it.",
+            ),
             BodyError::BrokenOff => Self::invalid_syntax("The body ended before it was complete."),
             BodyError::Syntax(error) => error,
         }
@@ -110,7 +134,12 @@ impl IntoResponse for BodyError {
         let hint = match &self {
             Self::MediaType(_) => Some((ACCEPT, "application/scim+json, application/json")),
             Self::Coding => Some((ACCEPT_ENCODING, "gzip")),
-            Self::BrokenCoding | Self::TooLarge(_) | Self::TooSlow | Self::BrokenOff | Self::Syntax(_) => None,
+            Self::BrokenCoding
+            | Self::TooLarge(_)
+            | Self::TooSlow
+            | Self::NoRoom
+            | Self::BrokenOff
+            | Self::Syntax(_) => None,
         };
         let mut response = ScimError::from(self).into_response();
         if let Some((name, value)) = hint {
@@ -172,7 +201,7 @@ impl Coding {
 }
 
 /// What the header says about the length; the body itself is counted all the same.
-fn announced_bytes(headers: &HeaderMap) -> u64 {
+fn announced_bytes(headers: &HeaderMap) -> usize {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
@@ -184,9 +213,10 @@ enum Unpacking {
 }
 
 impl Unpacking {
-    fn new(coding: Coding, bytes: usize) -> Self {
+    /// `announced` is how long the body is said to be, packed.
+    fn new(coding: Coding, bytes: usize, announced: usize) -> Self {
         let bounded = Bounded {
-            read: Vec::new(),
+            read: Vec::with_capacity(announced),
             bytes,
             is_full: false,
         };
@@ -196,20 +226,35 @@ impl Unpacking {
         }
     }
 
-    async fn read(mut self, body: Body, time: BodyTime) -> Result<Vec<u8>, BodyError> {
+    async fn read(mut self, body: Body, time: BodyTime, room: Option<&BodyRoom>) -> Result<Vec<u8>, BodyError> {
         let mut pieces = body.into_data_stream();
         let end = Instant::now() + time.whole;
         loop {
             let until = end.min(Instant::now() + time.silence);
             let piece = timeout_at(until, pieces.next()).await;
             match piece.map_err(|_| BodyError::TooSlow)? {
-                Some(piece) => self.take(&piece.map_err(|_| BodyError::BrokenOff)?)?,
+                Some(piece) => {
+                    for part in piece.map_err(|_| BodyError::BrokenOff)?.chunks(UNPACKED_AT_ONCE) {
+                        self.take(part)?;
+                        if let Some(room) = room {
+                            room.take(self.capacity()).await?;
+                        }
+                    }
+                }
                 None => return self.finish(),
             }
         }
     }
 
-    fn take(&mut self, piece: &Bytes) -> Result<(), BodyError> {
+    /// How much memory what was read so far takes: more than was announced, if that was nothing or is in gzip.
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Identity(bounded) => bounded.read.capacity(),
+            Self::Gzip(decoder) => decoder.get_ref().read.capacity(),
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         let (taken, bounded) = match self {
             Self::Identity(bounded) => (bounded.write_all(piece), bounded),
             Self::Gzip(decoder) => (decoder.write_all(piece), decoder.get_mut()),
@@ -256,11 +301,13 @@ impl Write for Bounded {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Bytes;
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use serde_json::json;
 
     use super::*;
+    use crate::extract::BodyMemory;
 
     const MIB: usize = 1024 * 1024;
 
@@ -386,8 +433,8 @@ mod tests {
 
     #[test]
     fn a_bomb_takes_no_memory_beyond_the_bound() {
-        let bomb = Bytes::from(gzip(&vec![b' '; 64 * MIB]));
-        let mut unpacking = Unpacking::new(Coding::Gzip, MIB);
+        let bomb = gzip(&vec![b' '; 64 * MIB]);
+        let mut unpacking = Unpacking::new(Coding::Gzip, MIB, bomb.len());
 
         assert_eq!(unpacking.take(&bomb), Err(BodyError::TooLarge(MIB)));
         let Unpacking::Gzip(decoder) = unpacking else {
@@ -422,6 +469,44 @@ mod tests {
             assert_eq!(refused, BodyError::TooSlow);
             assert_eq!(refused.into_response().status(), 408);
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_needs_room_for_all_of_it_whether_announced_or_not() {
+        let text = |bytes: usize| format!("\"{}\"", "a".repeat(bytes - 2));
+        let large = || text(128 * 1024);
+        let announced: &[_] = &[(CONTENT_LENGTH, "131072")];
+        let gzipped: &[_] = &[(CONTENT_ENCODING, "gzip")];
+        let memory = BodyMemory::new(3 * MIB, Duration::ZERO);
+        for (headers, body, is_read) in [
+            (announced, large().into_bytes(), true),
+            (&[], large().into_bytes(), true),
+            (gzipped, gzip(large().as_bytes()), true),
+            (&[], text(64 * 1024).into_bytes(), false),
+        ] {
+            let request = || {
+                let mut request = Request::new(Body::from(body.clone()));
+                for (name, value) in headers {
+                    request.headers_mut().append(name, value.parse().unwrap());
+                }
+                let room = memory.part();
+                request.extensions_mut().insert(room.clone());
+                (request, room)
+            };
+            let (first, held) = request();
+            let (second, _) = request();
+
+            assert!(ScimJson::<MIB>::from_request(first, &()).await.is_ok());
+            let refused = ScimJson::<MIB>::from_request(second, &()).await.err();
+
+            assert_eq!(refused, is_read.then_some(BodyError::NoRoom), "{headers:?}");
+            drop(held);
+        }
+        let refused = BodyError::NoRoom.into_response();
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (503, &HeaderValue::from(5))
+        );
     }
 
     #[tokio::test]

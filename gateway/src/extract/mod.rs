@@ -6,6 +6,7 @@ mod body;
 mod header;
 mod host;
 mod json;
+mod memory;
 mod preconditions;
 mod query;
 
@@ -16,6 +17,7 @@ use uuid::Uuid;
 pub use self::accept::MediaType;
 pub use self::body::{BodyError, BodyTime, ScimJson};
 pub use self::host::{Forwarded, Host};
+pub use self::memory::BodyMemory;
 pub use self::preconditions::{IfMatch, IfNoneMatch};
 pub use self::query::ScimQuery;
 use crate::scim::error::ScimError;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::config::Limits;
 use crate::error::{no_such_path, try_again};
-use crate::extract::{AnswerBy, RequestId};
+use crate::extract::{AnswerBy, BodyMemory, RequestId};
 use crate::scim::error::ScimError;
 use crate::translate::link::BASE_PATH;
 use crate::upstream::Gateway;
@@ -36,6 +36,7 @@ pub(crate) fn router(gateway: Gateway, limits: Limits) -> Router {
 
 /// The endpoints with all their layers; the first one here is the outermost.
 pub(super) fn layered(endpoints: Router<Gateway>, gateway: Gateway, limits: Limits) -> Router {
+    let memory = BodyMemory::new(limits.body_memory, limits.body_wait);
     let layers = tower::ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
         .layer(middleware::from_fn(observe))
@@ -46,7 +47,7 @@ pub(super) fn layered(endpoints: Router<Gateway>, gateway: Gateway, limits: Limi
         .layer(middleware::from_fn(manners::media_type))
         .layer(middleware::from_fn(manners::whole_server))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(limits, in_time));
+        .layer(middleware::from_fn_with_state((limits, memory), bounded));
     let routes = endpoints
         .fallback(async || no_such_path())
         .method_not_allowed_fallback(manners::other_method)
@@ -102,17 +103,19 @@ fn request_id(request: &Request) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-async fn in_time(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
+/// Bounds the time until the answer, and the memory for the body until then.
+async fn bounded(State((limits, memory)): State<(Limits, BodyMemory)>, mut request: Request, next: Next) -> Response {
     let answer_by = tokio::time::Instant::now() + limits.answer;
+    let room = memory.part();
+    request.extensions_mut().insert(room.clone());
     request.extensions_mut().insert(limits.body);
     request.extensions_mut().insert(AnswerBy(answer_by));
-    match tokio::time::timeout_at(answer_by, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::warn!("a request took longer than it may");
-            try_again(5, "The request took too long; send it again.").into_response()
-        }
-    }
+    let answered = tokio::time::timeout_at(answer_by, next.run(request)).await;
+    drop(room); // what was read is gone, too
+    answered.unwrap_or_else(|_| {
+        tracing::warn!("a request took longer than it may");
+        try_again(5, "The request took too long; send it again.").into_response()
+    })
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

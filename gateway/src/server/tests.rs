@@ -270,6 +270,30 @@ async fn a_url_may_be_as_long_as_a_filter_needs() {
     assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
 }
 
+/// Serves one endpoint that reads a body, and a connection to it.
+async fn probe(endpoint: axum::routing::MethodRouter<Gateway>, limits: Limits) -> impl AsyncFn() -> TcpStream {
+    let nowhere = Gateway {
+        directory: DirectoryClient::new("http://127.0.0.1:9").unwrap(),
+        callers: Callers::new(),
+        public_base: None,
+        trusts_forwarded: false,
+    };
+    let router = router::layered(axum::Router::new().route("/probe", endpoint), nowhere, limits);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    async move || {
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let served = http_server(limits)
+            .serve_connection(
+                TokioIo::new(Guarded::new(accepted, limits)),
+                TowerToHyperService::new(router.clone()),
+            )
+            .into_owned();
+        tokio::spawn(async move { served.await.is_ok() });
+        stream
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_does_not_come_is_408_and_the_end() {
     let limits = Limits {
@@ -279,24 +303,8 @@ async fn a_body_that_does_not_come_is_408_and_the_end() {
         },
         ..Limits::default()
     };
-    let nowhere = Gateway {
-        directory: DirectoryClient::new("http://127.0.0.1:9").unwrap(),
-        callers: Callers::new(),
-        public_base: None,
-        trusts_forwarded: false,
-    };
-    let probe = axum::Router::new().route("/probe", axum::routing::post(async |_: ScimJson| "read"));
-    let probe = router::layered(probe, nowhere, limits);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (accepted, _) = listener.accept().await.unwrap();
-    let served = http_server(limits)
-        .serve_connection(
-            TokioIo::new(Guarded::new(accepted, limits)),
-            TowerToHyperService::new(probe),
-        )
-        .into_owned();
-    tokio::spawn(async move { served.await.is_ok() });
+    let connect = probe(axum::routing::post(async |_: ScimJson| "read"), limits).await;
+    let mut stream = connect().await;
     let head = "POST /probe HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
 
@@ -305,4 +313,56 @@ async fn a_body_that_does_not_come_is_408_and_the_end() {
     assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
     assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
     assert_eq!(body["status"], "408");
+}
+
+#[tokio::test]
+async fn a_large_body_has_its_room_until_the_answer_and_another_is_503_meanwhile() {
+    let limits = Limits {
+        body_memory: 1024 * 1024,
+        body_wait: Duration::ZERO,
+        ..Limits::default()
+    };
+    let (read, mut is_read) = tokio::sync::mpsc::channel(1);
+    let finish = Arc::new(tokio::sync::Notify::new());
+    let finished = finish.clone();
+    let work = axum::routing::post(async move |ScimJson(body): ScimJson| {
+        if body.is_string() {
+            read.send(()).await.unwrap();
+            finished.notified().await;
+        }
+        "read"
+    });
+    let connect = probe(work, limits).await;
+    let ask = async |body: &str, ends: bool| {
+        let mut stream = connect().await;
+        let head = format!(
+            "POST /probe HTTP/1.1\r\nhost: h\r\n{}content-length: {}\r\n\r\n",
+            if ends { "connection: close\r\n" } else { "" },
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        stream
+    };
+    let large = format!("\"{}\"", "a".repeat(8 * 1024 * 1024));
+
+    let mut first = ask(&large, true).await;
+    is_read.recv().await.unwrap();
+    let (refused, body) = answer(&mut ask(&large, false).await).await;
+    let (small, _) = answer(&mut ask("{}", true).await).await;
+    finish.notify_one();
+    let (done, _) = answer(&mut first).await;
+    let mut next = ask(&large, true).await;
+    is_read.recv().await.unwrap();
+    finish.notify_one();
+    let (next, _) = answer(&mut next).await;
+
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    for header in ["\r\nretry-after: 5\r\n", "\r\nconnection: close\r\n"] {
+        assert!(refused.contains(header), "{refused}");
+    }
+    assert_eq!(body["status"], "503");
+    for good in [small, done, next] {
+        assert!(good.starts_with("HTTP/1.1 200 "), "{good}");
+    }
 }
