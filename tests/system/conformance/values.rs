@@ -105,35 +105,116 @@ async fn occurrences(system: &System, database: &Database, text: &str) -> i64 {
     found
 }
 
+/// A user with a value of each attribute that has text and that a client may write and read.
+fn with_every_text(manager: &str) -> Value {
+    let entry = |value: &str| json!([{"value": value, "display": "Shown As", "type": "Work"}]);
+    json!({
+        "schemas": [USER, ENTERPRISE], "externalId": "MiXed-Case", "userName": "Ada.King@Example.COM", "active": false,
+        "displayName": "Ada", "nickName": "Countess", "title": "Analyst", "profileUrl": "https://Example.com/Ada",
+        "userType": "Employee", "preferredLanguage": "en-GB", "locale": "en-GB", "timezone": "Europe/London",
+        "name": {"formatted": "Lady Ada King II", "givenName": "Ada", "middleName": "Augusta", "familyName": "King",
+                 "honorificPrefix": "Lady", "honorificSuffix": "II"},
+        "emails": entry("Ada@Example.com"), "phoneNumbers": entry("tel:Ada"), "ims": entry("Ada.King"),
+        "photos": entry("https://Example.com/Ada.png"), "entitlements": entry("All"), "roles": entry("Admin"),
+        "x509Certificates": entry("QUJD"),
+        "addresses": [{"formatted": "1 Road", "streetAddress": "Road", "locality": "London", "region": "Middlesex",
+                       "postalCode": "W1", "country": "GB", "type": "Work"}],
+        ENTERPRISE: {"employeeNumber": "E-7", "costCenter": "R&D", "organization": "Acme", "division": "North",
+                     "department": "Engines", "manager": {"value": manager}},
+    })
+}
+
+/// The attributes that no schema lists, and those of these schemas: the path, what the resource has there, whether it
+/// compares with case.
+fn texts_of(resource: &Value, schemas: &[Value]) -> Vec<(String, String, bool)> {
+    let text = |value: &Value| match value {
+        Value::Array(values) => values.first().unwrap_or(&Value::Null).as_str().map(str::to_owned),
+        value => value.as_str().map(str::to_owned),
+    };
+    let shown = |path: &str, value: &Value| text(value).unwrap_or_else(|| panic!("{path} has no value: {value}"));
+    let meta = ["resourceType", "location", "version"].map(|part| (format!("meta.{part}"), &resource["meta"][part]));
+    let unlisted = meta.into_iter().chain([("schemas".to_owned(), &resource["schemas"])]);
+    let mut texts: Vec<_> = unlisted
+        .map(|(path, value)| (path.clone(), shown(&path, value), true))
+        .collect();
+    let has_case = |attribute: &Value| attribute.get("caseExact").and_then(Value::as_bool);
+    for schema in schemas {
+        let id = schema["id"].as_str().unwrap();
+        let is_core = resource["schemas"][0] == id;
+        let (values, prefix) = if is_core {
+            (resource, String::new())
+        } else {
+            (&resource[id], format!("{id}:"))
+        };
+        for attribute in schema["attributes"].as_array().unwrap() {
+            let name = attribute["name"].as_str().unwrap();
+            let path = format!("{prefix}{name}");
+            if let Some(exact) = has_case(attribute).filter(|_| name != "password") {
+                texts.push((path.clone(), shown(&path, &values[name]), exact));
+            }
+            let value = if values[name].is_array() {
+                &values[name][0]
+            } else {
+                &values[name]
+            };
+            for part in attribute["subAttributes"].as_array().into_iter().flatten() {
+                let path = format!("{path}.{}", part["name"].as_str().unwrap());
+                if let Some(exact) = has_case(part) {
+                    texts.push((
+                        path.clone(),
+                        shown(&path, &value[part["name"].as_str().unwrap()]),
+                        exact,
+                    ));
+                }
+            }
+        }
+    }
+    texts
+}
+
+/// Every text is found as it is shown, and in the other case only where the schema says that case does not matter.
 async fn case_matters_where_the_schema_says_so(database: Database) {
     let system = System::start(database).await;
     let scim = system.tenant("case-exact").await.scim;
-    let mut body = user("ada");
-    body["externalId"] = json!("CaSe");
-    body["profileUrl"] = json!("https://example.com/Ada");
-    let id = scim.create_user(&body).await;
+    let boss = scim.create_user(&user("boss")).await;
+    let ada = scim.create_user(&with_every_text(&boss)).await;
+    let staff = scim.create_group("Staff", &[&ada]).await;
+    let schemas = scim.get("/Schemas").await.expect(200).body;
+    let schemas = schemas["Resources"].as_array().unwrap();
 
-    for (filter, found) in [
-        ("externalId eq \"CaSe\"", true),
-        ("externalId eq \"case\"", false),
-        ("externalId sw \"Ca\"", true),
-        ("externalId sw \"ca\"", false),
-        ("profileUrl eq \"https://example.com/ada\"", false),
-        ("displayName eq \"dISPLAY aDA\"", true),
-        ("emails.value eq \"MAIL.ada@example.com\"", true),
-        (
-            "urn:ietf:params:scim:schemas:core:2.0:User:USERNAME eq \"ADA@example.com\"",
-            true,
-        ),
-    ] {
-        let answer = scim.filter("/Users", filter).await.expect(200);
-        let expected = if found { vec![id.clone()] } else { Vec::new() };
-        assert_eq!(answer.ids(), expected, "{filter}");
+    let mut checked = 0;
+    for (endpoint, id) in [("/Users", &ada), ("/Groups", &staff)] {
+        let resource = scim.get(&format!("{endpoint}/{id}")).await.expect(200).body;
+        let has = |schema: &&Value| resource["schemas"].as_array().unwrap().contains(&schema["id"]);
+        let own: Vec<Value> = schemas.iter().filter(has).cloned().collect();
+        for (path, text, is_exact) in texts_of(&resource, &own) {
+            let other: String = text
+                .chars()
+                .map(|letter| {
+                    if letter.is_lowercase() {
+                        letter.to_ascii_uppercase()
+                    } else {
+                        letter.to_ascii_lowercase()
+                    }
+                })
+                .collect();
+            assert_ne!(text, other, "{path} has no letters");
+            for (wanted, found) in [(&text, true), (&other, !is_exact)] {
+                let answer = scim
+                    .filter(endpoint, &format!("{path} eq {}", json!(wanted)))
+                    .await
+                    .expect(200);
+                assert_eq!(
+                    answer.ids().contains(id),
+                    found,
+                    "{path} eq {wanted}, caseExact {is_exact}"
+                );
+            }
+            checked += 1;
+        }
     }
-    scim.filter("/Users", &format!("id eq \"{}\"", id.to_uppercase()))
-        .await
-        .expect(200);
-    scim.get(&format!("/Users/{}", id.to_uppercase()))
+    assert!(checked > 70, "{checked}");
+    scim.get(&format!("/Users/{}", ada.to_uppercase()))
         .await
         .expect_error(404, None);
 }

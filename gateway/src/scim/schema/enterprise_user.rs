@@ -27,7 +27,7 @@ fn attributes() -> [Attribute; 6] {
 
 fn manager() -> [Attribute; 3] {
     [
-        Attribute::text("value", "The id of the manager."),
+        Attribute::text("value", "The id of the manager.").case_exact(),
         Attribute::reference("$ref", "The URL of the manager; follows from value.", &["User"]),
         Attribute::text("displayName", "The manager's display name.").read_only(),
     ]

@@ -24,7 +24,9 @@ fn attributes() -> [Attribute; 2] {
 
 fn members() -> [Attribute; 3] {
     [
-        Attribute::text("value", "The id of the member.").mutability(Mutability::Immutable),
+        Attribute::text("value", "The id of the member.")
+            .case_exact()
+            .mutability(Mutability::Immutable),
         Attribute::reference("$ref", "The URL of the member; follows from value.", &["User", "Group"])
             .mutability(Mutability::Immutable),
         Attribute::text("type", "The kind of the member. This server keeps users only.")

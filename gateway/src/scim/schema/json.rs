@@ -168,7 +168,7 @@ mod tests {
     }
 
     /// `(multiValued, required, caseExact, mutability, returned, uniqueness)` as RFC 7643 §8.7 lists them, but that
-    /// references and binaries are case exact, as §2.3.6, §2.3.7 and erratum 6001 say.
+    /// references and binaries are case exact, as §2.3.6, §2.3.7 and erratum 6001 say, and ids, as §3.1 says.
     fn characteristics(attribute: &Value) -> (bool, bool, Option<bool>, &str, &str, &str) {
         (
             attribute["multiValued"].as_bool().unwrap(),
@@ -259,10 +259,22 @@ mod tests {
                 (false, true, Some(false), "readWrite", "default", "none"),
             ),
             (
+                &user,
+                &["groups", "value"],
+                "string",
+                (false, false, Some(true), "readOnly", "default", "none"),
+            ),
+            (
                 &group,
                 &["members", "value"],
                 "string",
-                (false, false, Some(false), "immutable", "default", "none"),
+                (false, false, Some(true), "immutable", "default", "none"),
+            ),
+            (
+                &enterprise,
+                &["manager", "value"],
+                "string",
+                (false, false, Some(true), "readWrite", "default", "none"),
             ),
             (
                 &enterprise,

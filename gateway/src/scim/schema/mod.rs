@@ -1,7 +1,8 @@
 //! The attributes of every resource, as data: the one table behind validation, projection, filters, PATCH paths, and
 //! the discovery answers (RFC 7643 §7). What a tenant registers joins it, for that tenant's callers alone.
 //!
-//! Characteristics follow RFC 7643 §8.7; descriptions are our own words.
+//! Characteristics follow RFC 7643 §8.7, but that ids of other resources are case exact, as `id` is (§3.1); descriptions are our
+//! own words.
 
 mod attribute;
 mod enterprise_user;

@@ -19,7 +19,6 @@ fn attributes() -> [Attribute; 2] {
         Attribute::boolean("blocked", "Whether any reason blocks the user, whatever active says.").read_only(),
         Attribute::text("blockReasons", "Every reason that blocks the user.")
             .multi_valued()
-            .case_exact()
             .read_only()
             .canonical(&["PROVISIONING", "GROUP_DELETED", "ADMINISTRATOR"]),
     ]

@@ -155,7 +155,9 @@ fn addresses() -> [Attribute; 8] {
 
 fn groups() -> [Attribute; 4] {
     [
-        Attribute::text("value", "The id of the group.").read_only(),
+        Attribute::text("value", "The id of the group.")
+            .case_exact()
+            .read_only(),
         Attribute::reference("$ref", "The URL of the group.", &["Group"]).read_only(),
         Attribute::text("display", "The name of the group.").read_only(),
         Attribute::text("type", "How the user is a member; always direct.")
