@@ -299,6 +299,8 @@ async fn registered_attributes_are_filtered_by_their_types(database: Database) {
         ("@level gt 7", &[&bob]),
         ("@level ge 7", &[&ada, &bob]),
         ("@level eq 7.0", &[&ada]),
+        (r#"@level eq "7""#, &[&ada]),
+        (r#"@rate lt "0.25""#, &[&bob]),
         ("@level lt 70 and @level le 7", &[&ada]),
         ("@rate lt 0", &[&bob]),
         ("@rate eq 0.5", &[&ada]),
@@ -339,7 +341,7 @@ async fn registered_attributes_are_filtered_by_their_types(database: Database) {
         "pin eq \"1\"",
         "secret pr",
         "remote gt true",
-        "level eq \"7\"",
+        "level eq \"seven\"",
         "key gt \"A\"",
         "hired co \"2\"",
     ] {

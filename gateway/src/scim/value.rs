@@ -149,10 +149,13 @@ fn decimal_of(value: &Value) -> Option<f64> {
 
 /// A number that comes as text becomes one: the custom attributes of Entra are texts, whatever they are mapped to.
 fn number_from_text(value: Value) -> Value {
-    let number = value
-        .as_str()
-        .and_then(|text| serde_json::from_str::<Number>(text).ok());
+    let number = value.as_str().and_then(number_in);
     number.map_or(value, Value::Number)
+}
+
+/// The number that a text is.
+pub(super) fn number_in(text: &str) -> Option<Number> {
+    serde_json::from_str(text).ok()
 }
 
 /// A JSON boolean, or the words that Entra sends without its compliance flag: `"True"`, `"False"` (fixture 050).

@@ -12,7 +12,7 @@ use super::ast::{CompareOp, Filter, Literal};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
 use crate::scim::schema::{Kind, ResourceType};
-use crate::scim::value::{boolean_from_text, integer_of, parse_time};
+use crate::scim::value::{boolean_from_text, integer_of, number_in, parse_time};
 
 /// How long a filter may be.
 pub(super) const MAX_BYTES: usize = 8_192;
@@ -24,7 +24,7 @@ const MAX_TERMS: usize = 200;
 /// Reads a filter for resources of this kind.
 ///
 /// Beyond the grammar it takes Entra's `emails[type eq "work"].value eq "x"`, names and operators in any case, `"True"`
-/// and `"False"` for booleans, and a bare `manager` for its `value`.
+/// and `"False"` for booleans, numbers as text, and a bare `manager` for its `value`.
 ///
 /// # Errors
 /// 400 `invalidFilter`: malformed, beyond a bound, an unknown attribute, or an operator or literal that does not fit.
@@ -461,7 +461,15 @@ fn example_of(path: &AttributePath) -> String {
 }
 
 fn literal(path: &AttributePath, raw: Raw) -> Result<Literal, String> {
-    match (path.target().kind, raw) {
+    let kind = path.target().kind;
+    let raw = match raw {
+        // What may be written as text may be asked about as text.
+        Raw::Text(text) if matches!(kind, Kind::Integer | Kind::Decimal) => {
+            number_in(&text).map_or(Raw::Text(text), Raw::Number)
+        }
+        raw => raw,
+    };
+    match (kind, raw) {
         (Kind::String | Kind::Reference | Kind::Binary, Raw::Text(text)) => Ok(Literal::Text(text)),
         (Kind::String | Kind::Reference | Kind::Binary, Raw::Boolean(_) | Raw::Number(_) | Raw::Null) => {
             Err(format!("{path} compares with text in double quotes"))
