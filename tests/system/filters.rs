@@ -166,6 +166,13 @@ async fn each_operator_finds_what_it_says(database: Database) {
         ("emails[type eq \"work\"].value eq \"MAIL.ADA@example.com\"", "ada"),
         ("name.givenName eq \"given\"", "ada bob cleo"),
         ("urn:ietf:params:scim:schemas:core:2.0:User:userName sw \"ada\"", "ada"),
+        ("meta.version eq \"W/\\\"1\\\"\"", "ada bob cleo"),
+        ("meta.version sw \"W/\\\"1\"", "ada bob cleo"),
+        ("meta.version co \"2\" or meta.version ew \"2\\\"\"", ""),
+        (
+            "meta.version lt \"W/\\\"10\\\"\" and meta.version ge \"W\"",
+            "ada bob cleo",
+        ),
         (
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"RESEARCH\"",
             "ada bob cleo",

@@ -82,7 +82,7 @@ pub enum Operator {
 /// What an attribute is compared with. Text is the key that the attribute compares by: folded, or exact.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Literal {
-    /// Text or an id.
+    /// Text or an id; of a whole number, how it is written.
     Text(String),
     /// A boolean.
     Boolean(bool),
@@ -131,9 +131,11 @@ impl<A: Copy> Comparison<A> {
         use Operator as O;
         let ordered = !matches!(operator, O::Contains | O::StartsWith | O::EndsWith);
         let literal = match (kind, literal) {
-            (Kind::Text(_) | Kind::Id, Literal::Text(text)) if text.contains('\0') => return Err(InvalidFilter::Nul),
+            (Kind::Text(_) | Kind::Id | Kind::Integer, Literal::Text(text)) if text.contains('\0') => {
+                return Err(InvalidFilter::Nul);
+            }
             (Kind::Text(Case::Folded), Literal::Text(text)) => Literal::Text(fold(&text)),
-            (Kind::Text(Case::Exact) | Kind::Id, Literal::Text(text)) => Literal::Text(text),
+            (Kind::Text(Case::Exact) | Kind::Id | Kind::Integer, Literal::Text(text)) => Literal::Text(text),
             (Kind::Integer, Literal::Integer(number)) if ordered => Literal::Integer(number),
             (Kind::Time, Literal::Time(nanos)) if ordered => Literal::Time(nanos),
             (Kind::Boolean, Literal::Boolean(truth)) if matches!(operator, O::Equal | O::NotEqual) => {

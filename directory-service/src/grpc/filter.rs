@@ -527,7 +527,9 @@ mod tests {
             literal_type
         );
         let nul = "a literal holds the character U+0000";
-        assert_eq!(refusal(compare("user_name", WireOperator::Equal, text("a\0"))), nul);
+        for attribute in ["user_name", "id", "version"] {
+            assert_eq!(refusal(compare(attribute, WireOperator::Equal, text("a\0"))), nul);
+        }
         assert_eq!(refusal(proto::Filter { expression: None }), "an expression is missing");
         let list = proto::FilterList { filters: Vec::new() };
         assert_eq!(

@@ -131,6 +131,13 @@ fn compare<A: Copy, E>(comparison: &Comparison<A>, negated: bool, columns: &impl
         (Operand::Number(expr), Literal::Integer(number)) => {
             relation(expr, Relation::from(operator), Expr::val(*number), negated)
         }
+        (Operand::Number(expr), Literal::Text(text)) => text_condition(
+            number_text(expr, columns.backend()),
+            operator,
+            text,
+            negated,
+            columns.backend(),
+        ),
         (Operand::Number(expr), Literal::Time(nanos)) => time_condition(expr, operator, *nanos, negated),
         (Operand::Boolean(expr), Literal::Boolean(is)) => relation(expr, Relation::Equal, Expr::val(*is), negated),
         (Operand::Truth(expr), Literal::Boolean(is)) => {
@@ -281,11 +288,19 @@ fn id_condition(expr: Expr, operator: Operator, text: &str, negated: bool, backe
     }
 }
 
-/// A UUID as text: PostgreSQL has a cast and the wrong collation, SQLite has sixteen bytes. No SeaQuery expression
-/// says either.
+/// A number as text: PostgreSQL would compare it in the order of a language, and SeaQuery cannot say in which.
+fn number_text(expr: Expr, backend: DbBackend) -> Expr {
+    if backend == DbBackend::Postgres {
+        Expr::cust_with_exprs("(CAST($1 AS text) COLLATE \"C\")", [expr])
+    } else {
+        expr.cast_as("text")
+    }
+}
+
+/// A UUID as text: on PostgreSQL as a number is, on SQLite from sixteen bytes.
 fn uuid_text(expr: Expr, backend: DbBackend) -> Expr {
     if backend == DbBackend::Postgres {
-        return Expr::cust_with_exprs("(CAST($1 AS text) COLLATE \"C\")", [expr]);
+        return number_text(expr, backend);
     }
     let hyphenated = "lower(substr(hex(?), 1, 8) || '-' || substr(hex(?), 9, 4) || '-' || substr(hex(?), 13, 4) || '-' \
                       || substr(hex(?), 17, 4) || '-' || substr(hex(?), 21))";

@@ -2,11 +2,11 @@
 //!
 //! Names differ by spelling (`familyName`, `family_name`) but for a few that [`field`] and [`attribute`] know.
 
+mod derived;
 mod extension;
 pub mod filter;
 pub mod group;
 pub mod link;
-mod reference;
 pub mod schema;
 pub mod search;
 pub mod status;

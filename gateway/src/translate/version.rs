@@ -1,8 +1,18 @@
 //! Versions as SCIM spells them: weak entity tags (RFC 7644 §3.14).
 
+use std::borrow::Cow;
+
+use super::derived::Around;
+
+/// What stands around a version in its entity tag.
+pub(super) const TAG: Around = Around {
+    before: Cow::Borrowed("W/\""),
+    behind: "\"",
+};
+
 /// The weak entity tag of a version.
 pub fn etag(version: i64) -> String {
-    format!("W/\"{version}\"")
+    format!("{}{version}{}", TAG.before, TAG.behind)
 }
 
 /// The version of an entity tag, weak or strong: we only make weak ones, and compare weakly.

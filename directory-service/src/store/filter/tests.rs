@@ -528,6 +528,42 @@ async fn groups_members_and_blocks_can_be_asked_for(db: TestDb) {
     }
 }
 
+on_every_database! { a_version_compares_as_a_number_and_as_text }
+
+async fn a_version_compares_as_a_number_and_as_text(db: TestDb) {
+    let actor = db.tenant("acme").await;
+    let directory = db.directory(&ManualClock::at(T0));
+    for version in [1, 2, 9, 10, 12, 20] {
+        let name = format!("v{version}");
+        directory.create_user(&actor, &user_named(&name)).await.unwrap();
+        db.sql(&format!(
+            "UPDATE users SET version = {version} WHERE user_name = '{name}'"
+        ))
+        .await;
+    }
+    let number = |operator, number| comparison("version", operator, Literal::Integer(number));
+    for (filter, expected) in [
+        (number(O::Equal, 2), &["v2"][..]),
+        (number(O::GreaterOrEqual, 10), &["v10", "v12", "v20"]),
+        (compare("version", O::Equal, "2"), &["v2"]),
+        (compare("version", O::Equal, "02"), &[]),
+        (compare("version", O::NotEqual, "2"), &["v1", "v9", "v10", "v12", "v20"]),
+        (compare("version", O::Contains, "2"), &["v2", "v12", "v20"]),
+        (compare("version", O::StartsWith, "1"), &["v1", "v10", "v12"]),
+        (compare("version", O::EndsWith, "2"), &["v2", "v12"]),
+        (not(compare("version", O::EndsWith, "2")), &["v1", "v9", "v10", "v20"]),
+        (compare("version", O::Greater, "12"), &["v2", "v9", "v20"]),
+        (compare("version", O::GreaterOrEqual, "12"), &["v2", "v9", "v12", "v20"]),
+        (compare("version", O::Less, "12"), &["v1", "v10"]),
+        (
+            compare("version", O::LessOrEqual, "2x"),
+            &["v1", "v2", "v10", "v12", "v20"],
+        ),
+    ] {
+        assert_eq!(names(&directory, &actor, &filter).await, expected, "{filter:?}");
+    }
+}
+
 on_every_database! { times_compare_to_the_nanosecond }
 
 async fn times_compare_to_the_nanosecond(db: TestDb) {

@@ -12,9 +12,9 @@ use directory_proto::v1::comparison::{self, Operator};
 use directory_proto::v1::filter::Expression;
 use serde_json::Value;
 
+use super::derived::{Around, Asked};
 use super::link::BaseUrl;
-use super::reference::{Asked, ask};
-use super::version::{etag, version_of};
+use super::version::TAG;
 use super::{ActiveView, field, snake_case, timestamp};
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::error::ScimError;
@@ -36,12 +36,10 @@ pub struct Translator {
 enum Answer {
     /// The field of this path.
     Field(String),
-    /// The field of this path, which holds the id that a URL with this prefix ends in.
-    IdInUrl(String, String),
+    /// The field of this path, around which the attribute holds this: an id in a URL, a version in an entity tag.
+    Within(String, Around),
     /// A field that holds the opposite.
     Opposite(String),
-    /// The version, which the attribute holds as an entity tag.
-    Version,
     /// This text, for every resource or element.
     Constant(&'static str),
 }
@@ -99,8 +97,8 @@ impl Translator {
             })));
         }
         Ok(match self.answer(path)? {
-            Answer::Field(path) | Answer::IdInUrl(path, _) => present(&path),
-            Answer::Opposite(_) | Answer::Version | Answer::Constant(_) => always(EVERY_RESOURCE),
+            Answer::Field(path) | Answer::Within(path, _) => present(&path),
+            Answer::Opposite(_) | Answer::Constant(_) => always(EVERY_RESOURCE),
         })
     }
 
@@ -165,7 +163,10 @@ impl Translator {
         if path.schema.id == ENTERPRISE_USER.id {
             return match (path.attribute.name.as_str(), part) {
                 ("manager", None | Some("value")) => Ok(Answer::Field("enterprise.manager".to_owned())),
-                ("manager", Some("$ref")) => Ok(Answer::IdInUrl("enterprise.manager".to_owned(), self.base.user(""))),
+                ("manager", Some("$ref")) => {
+                    let url = Around::url(self.base.user(""));
+                    Ok(Answer::Within("enterprise.manager".to_owned(), url))
+                }
                 ("manager", Some(part)) => Ok(Answer::Field(format!("enterprise.manager.{}", snake_case(part)))),
                 (name, _) => Ok(Answer::Field(format!("enterprise.{}", snake_case(name)))),
             };
@@ -179,8 +180,8 @@ impl Translator {
             ("meta", Some("resourceType")) => Answer::Constant(self.resource_type.kind.name()),
             ("meta", Some("created")) => Answer::Field("create_time".to_owned()),
             ("meta", Some("lastModified")) => Answer::Field("update_time".to_owned()),
-            ("meta", Some("location")) => Answer::IdInUrl("id".to_owned(), self.location_prefix()),
-            ("meta", Some(_)) => Answer::Version,
+            ("meta", Some("location")) => Answer::Within("id".to_owned(), Around::url(self.location_prefix())),
+            ("meta", Some(_)) => Answer::Within("version".to_owned(), TAG),
             ("meta", None) => Answer::Constant(""),
             (name, Some(part)) => Answer::Field(format!("{}.{}", field(name), snake_case(part))),
             (name, None) => Answer::Field(field(name)),
@@ -232,14 +233,10 @@ impl Translator {
             return Err(wrong());
         }
         match self.answer(&path).map_err(|_| wrong())? {
-            Answer::Field(attribute) | Answer::IdInUrl(attribute, _) => Ok(Some(v1::Order { attribute, descending })),
+            Answer::Field(attribute) | Answer::Within(attribute, _) => Ok(Some(v1::Order { attribute, descending })),
             Answer::Opposite(attribute) => Ok(Some(v1::Order {
                 attribute,
                 descending: !descending,
-            })),
-            Answer::Version => Ok(Some(v1::Order {
-                attribute: "version".to_owned(),
-                descending,
             })),
             Answer::Constant(_) => Ok(None),
         }
@@ -289,8 +286,8 @@ fn in_element(
         Filter::Or(filters) => wrap(Expression::Or(list(filters)?)),
         Filter::Not(inner) => negated(in_element(inner, answer)?),
         Filter::Present(path) => match answer(path)? {
-            Answer::Field(path) | Answer::IdInUrl(path, _) => present(&path),
-            Answer::Opposite(_) | Answer::Version | Answer::Constant(_) => always(EVERY_ELEMENT),
+            Answer::Field(path) | Answer::Within(path, _) => present(&path),
+            Answer::Opposite(_) | Answer::Constant(_) => always(EVERY_ELEMENT),
         },
         Filter::Compare { path, op, value } => compare(path, answer(path)?, EVERY_ELEMENT, *op, value)?,
         Filter::Element { attribute, .. } => return Err(not_kept(attribute)),
@@ -334,7 +331,7 @@ fn part_name(path: &AttributePath) -> &str {
 
 fn reference_answer(path: &AttributePath, kind: &'static str, prefix: String) -> Result<Answer, ScimError> {
     match part_name(path) {
-        "$ref" => Ok(Answer::IdInUrl("value".to_owned(), prefix)),
+        "$ref" => Ok(Answer::Within("value".to_owned(), Around::url(prefix))),
         "type" => Ok(Answer::Constant(kind)),
         part => Ok(Answer::Field(snake_case(part))),
     }
@@ -351,19 +348,6 @@ fn compare(
     op: CompareOp,
     value: &Literal,
 ) -> Result<v1::Filter, ScimError> {
-    let equality_only = || match op {
-        CompareOp::Equal => Ok(true),
-        CompareOp::NotEqual => Ok(false),
-        CompareOp::Contains
-        | CompareOp::StartsWith
-        | CompareOp::EndsWith
-        | CompareOp::Greater
-        | CompareOp::GreaterOrEqual
-        | CompareOp::Less
-        | CompareOp::LessOrEqual => Err(ScimError::invalid_filter(format!(
-            "{path} can only be compared with eq and ne."
-        ))),
-    };
     let constant = |holds: bool| {
         if holds {
             always(everything)
@@ -373,26 +357,17 @@ fn compare(
     };
     match (answer, value) {
         (Answer::Field(field), value) => Ok(comparison(field, op, literal(value))),
-        (Answer::IdInUrl(field, prefix), Literal::Text(url)) => Ok(match (ask(&prefix, op, url), op) {
-            (Asked::Id(op, id), _) => comparison(field, op, comparison::Literal::Text(id.to_owned())),
-            (Asked::Every, CompareOp::NotEqual) => constant(true), // also where there is no URL
+        (Answer::Within(field, around), Literal::Text(wanted)) => Ok(match (around.ask(op, wanted), op) {
+            (Asked::Kept(op, text), _) => comparison(field, op, comparison::Literal::Text(text.to_owned())),
+            (Asked::Every, CompareOp::NotEqual) => constant(true), // also where there is none
             (Asked::Every, _) => present(&field),
             (Asked::None, _) => constant(false),
         }),
         (Answer::Opposite(field), Literal::Boolean(flag)) => {
-            equality_only()?;
             Ok(comparison(field, op, comparison::Literal::Boolean(!flag)))
         }
-        (Answer::Version, Literal::Text(tag)) => {
-            let equal = equality_only()?;
-            // An entity tag is opaque (RFC 9110 §8.8.3): it has no order and no parts, and only one spelling.
-            Ok(match version_of(tag).filter(|version| etag(*version) == *tag) {
-                Some(version) => comparison("version".to_owned(), op, comparison::Literal::Integer(version)),
-                None => constant(!equal),
-            })
-        }
         (Answer::Constant(text), value) => Ok(constant(satisfies(path.target(), op, &Value::from(text), value))),
-        (Answer::IdInUrl(..) | Answer::Opposite(_) | Answer::Version, _) => Err(not_kept(path)),
+        (Answer::Within(..) | Answer::Opposite(_), _) => Err(not_kept(path)),
     }
 }
 
