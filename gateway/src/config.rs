@@ -35,8 +35,9 @@ pub struct ServeArgs {
     /// How long open requests may take to finish once the gateway is told to stop.
     #[arg(long, env = "GATEWAY_SHUTDOWN_GRACE_SECONDS", default_value = "40")]
     shutdown_grace_seconds: String,
-    /// How many MiB of memory the bodies of all requests may take at once. JSON that was read is taken for 16 times its
-    /// text; bodies up to 64 KiB are not counted. A body that finds no room in 5 s is answered 503.
+    /// How many MiB of memory the bodies of all requests may take at once: a quarter for their texts, the rest for the JSON
+    /// values that they become, which are taken for 16 times the text. Bodies up to 64 KiB are not counted. One that finds
+    /// no room in 5 s is answered 503.
     #[arg(long, env = "GATEWAY_BODY_MEMORY_MIB", default_value = "256")]
     body_memory_mib: String,
 }

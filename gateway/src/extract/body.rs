@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::header::{parameter, split};
 use super::json;
-use super::memory::{BodyRoom, NoRoom};
+use super::memory::{BodyRoom, Held, NoRoom};
 use crate::error::try_again;
 use crate::scim::error::ScimError;
 
@@ -60,11 +60,16 @@ impl<const BYTES: usize, S: Send + Sync> FromRequest<S> for ScimJson<BYTES> {
         }
         // None for an operation of a bulk request: the whole has it.
         let room = parts.extensions.get::<BodyRoom>();
-        if let Some(room) = room {
-            room.take(announced).await?;
+        let mut text_room = room.map(BodyRoom::text);
+        if let Some(text_room) = &mut text_room {
+            text_room.grow_to(announced).await?;
         }
         let time = parts.extensions.get().copied().unwrap_or_default();
-        let unpacked = Unpacking::new(coding, BYTES, announced).read(body, time, room).await?;
+        let unpacking = Unpacking::new(coding, BYTES, announced);
+        let unpacked = unpacking.read(body, time, text_room.as_mut()).await?;
+        if let Some(room) = room {
+            room.take_values(unpacked.len()).await?;
+        }
         json::parse(&unpacked).map(Self).map_err(BodyError::Syntax)
     }
 }
@@ -226,7 +231,7 @@ impl Unpacking {
         }
     }
 
-    async fn read(mut self, body: Body, time: BodyTime, room: Option<&BodyRoom>) -> Result<Vec<u8>, BodyError> {
+    async fn read(mut self, body: Body, time: BodyTime, mut room: Option<&mut Held>) -> Result<Vec<u8>, BodyError> {
         let mut pieces = body.into_data_stream();
         let end = Instant::now() + time.whole;
         loop {
@@ -236,8 +241,8 @@ impl Unpacking {
                 Some(piece) => {
                     for part in piece.map_err(|_| BodyError::BrokenOff)?.chunks(UNPACKED_AT_ONCE) {
                         self.take(part)?;
-                        if let Some(room) = room {
-                            room.take(self.capacity()).await?;
+                        if let Some(room) = &mut room {
+                            room.grow_to(self.capacity()).await?;
                         }
                     }
                 }
@@ -472,35 +477,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_needs_room_for_all_of_it_whether_announced_or_not() {
-        let text = |bytes: usize| format!("\"{}\"", "a".repeat(bytes - 2));
-        let large = || text(128 * 1024);
+    async fn a_large_body_needs_room_for_its_text_and_its_values_whether_announced_or_not() {
+        let text = |bytes: usize| format!("\"{}\"", "a".repeat(bytes - 2)).into_bytes();
+        let large = text(128 * 1024);
         let announced: &[_] = &[(CONTENT_LENGTH, "131072")];
         let gzipped: &[_] = &[(CONTENT_ENCODING, "gzip")];
-        let memory = BodyMemory::new(3 * MIB, Duration::ZERO);
-        for (headers, body, is_read) in [
-            (announced, large().into_bytes(), true),
-            (&[], large().into_bytes(), true),
-            (gzipped, gzip(large().as_bytes()), true),
-            (&[], text(64 * 1024).into_bytes(), false),
+        let memory = BodyMemory::new(4 * MIB, Duration::ZERO);
+        let read = async |headers: &[(http::HeaderName, &str)], body: &[u8]| {
+            let mut request = Request::new(Body::from(body.to_vec()));
+            for (name, value) in headers {
+                request.headers_mut().append(name, value.parse().unwrap());
+            }
+            request.extensions_mut().insert(memory.for_one());
+            ScimJson::<MIB>::from_request(request, &()).await.err()
+        };
+        for (headers, body, full) in [
+            (announced, large.clone(), Some(BodyError::NoRoom)),
+            (&[], large.clone(), Some(BodyError::NoRoom)),
+            (gzipped, gzip(&large), Some(BodyError::NoRoom)),
+            (&[], text(64 * 1024), None),
         ] {
-            let request = || {
-                let mut request = Request::new(Body::from(body.clone()));
-                for (name, value) in headers {
-                    request.headers_mut().append(name, value.parse().unwrap());
-                }
-                let room = memory.part();
-                request.extensions_mut().insert(room.clone());
-                (request, room)
-            };
-            let (first, held) = request();
-            let (second, _) = request();
+            let other = memory.for_one();
+            let mut other_text = other.text();
+            assert_eq!(read(headers, &body).await, None, "{headers:?}");
 
-            assert!(ScimJson::<MIB>::from_request(first, &()).await.is_ok());
-            let refused = ScimJson::<MIB>::from_request(second, &()).await.err();
+            assert!(other_text.grow_to(4 * MIB).await.is_ok());
+            assert_eq!(read(headers, &body).await, full, "{headers:?}");
 
-            assert_eq!(refused, is_read.then_some(BodyError::NoRoom), "{headers:?}");
-            drop(held);
+            drop(other_text);
+            assert!(other.take_values(4 * MIB).await.is_ok());
+            assert_eq!(read(headers, &body).await, full, "{headers:?}");
         }
         let refused = BodyError::NoRoom.into_response();
         assert_eq!(

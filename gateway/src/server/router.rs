@@ -106,7 +106,7 @@ fn request_id(request: &Request) -> String {
 /// Bounds the time until the answer, and the memory for the body until then.
 async fn bounded(State((limits, memory)): State<(Limits, BodyMemory)>, mut request: Request, next: Next) -> Response {
     let answer_by = tokio::time::Instant::now() + limits.answer;
-    let room = memory.part();
+    let room = memory.for_one();
     request.extensions_mut().insert(room.clone());
     request.extensions_mut().insert(limits.body);
     request.extensions_mut().insert(AnswerBy(answer_by));
