@@ -1,7 +1,5 @@
 //! Lists of one type: paging by index (RFC 7644 §3.4.2.4) and by cursor (RFC 9865), and searches (§3.4.3).
 
-use std::collections::BTreeMap;
-
 use directory_proto::v1::Scope;
 use serde_json::{Value, json};
 
@@ -14,7 +12,6 @@ on_every_database! {
     a_walk_by_cursor_leads_through_users_and_groups_and_back,
     a_cursor_is_good_for_its_own_question_alone,
     paging_parameters_that_are_nonsense_are_refused,
-    a_walk_meets_everybody_once_while_others_write,
     a_search_answers_what_the_query_answers,
     a_search_that_is_none_is_refused,
     discovery_says_how_lists_are_paged,
@@ -264,65 +261,6 @@ async fn paging_parameters_that_are_nonsense_are_refused(database: Database) {
         answer.expect_error(400, Some(scim_type));
     }
     scim.get("/Users?sortOrder=sideways").await.expect(200);
-}
-
-async fn a_walk_meets_everybody_once_while_others_write(database: Database) {
-    let system = System::start(database).await;
-    let scim = system.tenant("busy").await.scim;
-    let mut untouched = BTreeMap::new();
-    let mut moving = Vec::new();
-    for index in 0..24 {
-        untouched.insert(scim.create_user(&user(&format!("still{index:02}"))).await, 0);
-        moving.push(scim.create_user(&user(&format!("moving{index:02}"))).await);
-    }
-
-    for sort in [
-        "",
-        "&sortBy=userName",
-        "&sortBy=userName&sortOrder=descending",
-        "&sortBy=meta.lastModified",
-    ] {
-        let mut cursor = String::new();
-        for round in 0.. {
-            let get = format!("/Users?attributes=id&count=5{sort}&cursor={cursor}");
-            // Meanwhile one goes, one comes, and one takes a place on the other side of the page.
-            let name = format!("{}{round}{}", if round % 2 == 0 { "a" } else { "z" }, sort.len());
-            let newcomer = user(&name);
-            let gone = moving.pop();
-            let rename = json!([{"op": "replace", "path": "userName", "value": format!("{name}@moved.example.com")}]);
-            let (page, created, _, _) = tokio::join!(
-                scim.get(&get),
-                scim.create_user(&newcomer),
-                async {
-                    if let Some(id) = &gone {
-                        scim.delete(&format!("/Users/{id}")).await.expect(204);
-                    }
-                },
-                async {
-                    if let Some(id) = moving.first() {
-                        scim.patch(&format!("/Users/{id}"), rename).await.expect(200);
-                    }
-                },
-            );
-            moving.insert(0, created);
-            let page = page.expect(200);
-            for id in in_order(&page) {
-                if let Some(seen) = untouched.get_mut(&id) {
-                    *seen += 1;
-                }
-            }
-            match page.body.get("nextCursor") {
-                Some(next) => cursor = next.as_str().unwrap().to_owned(),
-                None => break,
-            }
-            // By time of change, what others write moves to the end for ever.
-            if round > 40 {
-                break;
-            }
-        }
-        assert!(untouched.values().all(|seen| *seen == 1), "{sort}: {untouched:?}");
-        untouched.values_mut().for_each(|seen| *seen = 0);
-    }
 }
 
 async fn a_search_answers_what_the_query_answers(database: Database) {

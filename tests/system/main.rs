@@ -23,4 +23,5 @@ mod statements;
 mod tenant_isolation;
 mod tracing;
 mod up;
+mod walks;
 mod wire;
