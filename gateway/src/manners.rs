@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::error::SCIM_JSON;
-use crate::extract::{Host, MediaType};
+use crate::extract::{Host, MediaType, takes_a_coding};
 use crate::scim::error::ScimError;
 
 /// Every method that some endpoint defines.
@@ -28,14 +28,21 @@ pub async fn host(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Answers in the media type that the caller reads. A caller who reads none of ours is told before anything is done; not
-/// so one that asks for OPTIONS, whose answer has no body.
+/// Answers in the media type that the caller reads. A caller who reads none of ours, or no coding of ours, is told before
+/// anything is done; not so, of the type, one that asks for OPTIONS, whose answer has no body.
 pub async fn media_type(request: Request, next: Next) -> Response {
     let accepted = MediaType::accepted(request.headers());
     if accepted.is_none() && request.method() != Method::OPTIONS {
         return ScimError::new(
             406,
             "Answers are application/scim+json or application/json: name one of them in the Accept header, or leave it out.",
+        )
+        .into_response();
+    }
+    if !takes_a_coding(request.headers()) {
+        return ScimError::new(
+            406,
+            "Answers are sent in gzip or as they are: the Accept-Encoding header must not refuse both.",
         )
         .into_response();
     }

@@ -1,7 +1,7 @@
-//! What a caller can read (RFC 9110 §12.5.1).
+//! What a caller can read (RFC 9110 §12.5.1 and §12.5.3).
 
 use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, ACCEPT_ENCODING};
 
 use super::header::{parameter, split};
 
@@ -78,6 +78,29 @@ fn takes(ranges: &[Range], subtype: &str) -> bool {
         .unwrap_or(false)
 }
 
+/// Whether the caller takes an answer as we can send it: in gzip, or as it is, which is taken unless it is refused by name or
+/// by `*`.
+pub fn takes_a_coding(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT_ENCODING).iter();
+    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+    let of = |name: &str| {
+        let mut parts = lines
+            .iter()
+            .flat_map(|line| split(line, ','))
+            .map(|item| split(item, ';'));
+        parts.find_map(|mut parts| {
+            let is_it = parts.next()?.eq_ignore_ascii_case(name);
+            let quality = parts
+                .filter_map(parameter)
+                .find(|(name, _)| name.eq_ignore_ascii_case("q"));
+            let is_refused = quality.is_some_and(|(_, value)| value.parse::<f32>().is_ok_and(|quality| quality <= 0.0));
+            is_it.then_some(!is_refused)
+        })
+    };
+    let any = of("*");
+    of("gzip").or(any).unwrap_or(false) || of("identity").or(any).unwrap_or(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +162,25 @@ mod tests {
             assert_eq!(accepted(&[line]), Some(MediaType::ScimJson), "{line}");
         }
         assert_eq!(accepted(&["json, text/html"]), None);
+    }
+
+    #[test]
+    fn a_caller_takes_gzip_or_the_answer_as_it_is_unless_it_refuses_both() {
+        for (line, taken) in [
+            ("", true),
+            ("gzip", true),
+            ("br", true),
+            ("br, *;q=0.5", true),
+            ("identity;q=0, gzip", true),
+            ("*;q=0, GZIP;q=0.1", true),
+            ("*;q=0, identity", true),
+            ("identity;q=0", false),
+            ("br;q=1, *;q=0", false),
+            ("identity;q=0, gzip;q=0.0", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, line.parse().unwrap())]);
+            assert_eq!(takes_a_coding(&headers), taken, "{line}");
+        }
+        assert!(takes_a_coding(&HeaderMap::new()));
     }
 }

@@ -14,7 +14,7 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use uuid::Uuid;
 
-pub use self::accept::MediaType;
+pub use self::accept::{MediaType, takes_a_coding};
 pub use self::body::{BodyError, BodyTime, ScimJson};
 pub use self::host::{Forwarded, Host};
 pub use self::memory::BodyMemory;
