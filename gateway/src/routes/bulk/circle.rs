@@ -144,8 +144,8 @@ fn fallen_with(failed: usize) -> ScimError {
     ScimError::new(
         409,
         format!(
-            "The operation is in a circle of references with operation {} of this bulk request, which failed: nothing of \
-             the circle was created.",
+            "The operation is in a circle of references with operation {} of this bulk request, which failed. What \
+             the circle had created was deleted again, except where its own result says otherwise.",
             failed + 1
         ),
     )

@@ -3,20 +3,21 @@
 //!
 //! RFC 7644 §3.7 allows another order if it leads to the same result. That the reference is put off, and not the POST put
 //! forward, keeps everything else in its order: a POST may depend on what stands before it in ways that only the directory
-//! knows, as when a name must be free. What is put off takes along whatever could tell the difference: operations that
-//! refer to what it creates, later operations on the same resource, and a DELETE of what it names.
+//! knows, as when a name must be free. What is put off takes along what can be seen to depend on it: operations that
+//! refer to what it creates, later operations on the same resource, and a DELETE of what it names. A DELETE of a group waits for
+//! everything before it, because it may block members who are in no other group by then.
 //!
 //! Where references form a circle (§3.7.1), its operations are one step, at the place of the last of them.
 //!
-//! The work is linear in operations and references, but for the choice of the next operation, which is logarithmic. Nothing
-//! here recurses.
+//! The work is linear in operations and references, but for the choice of the next operation, which is logarithmic, and for
+//! deletions of groups, which look at all that stands before them. Nothing here recurses.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::circle::last_of_circles;
 use super::reference::unknown;
-use super::{BulkOperation, Method, ResourceName, Wanted};
+use super::{BulkOperation, Endpoint, Method, ResourceName, Wanted};
 use crate::scim::error::ScimError;
 
 /// What to do next; operations are known by their place in the request.
@@ -109,7 +110,7 @@ fn needs_of(operation: &BulkOperation, creators: &HashMap<String, usize>) -> (Ve
 }
 
 /// For each operation the earlier ones that it would undo, or be undone by, if it ran before them: those on the same
-/// resource, and for a DELETE also those whose data names the resource.
+/// resource, for a DELETE also those whose data names the resource, and for a DELETE of a group all of them.
 fn not_to_overtake(operations: &[BulkOperation]) -> Vec<Vec<usize>> {
     let deletions = operations.iter().filter_map(deleted);
     let mut named_in: HashMap<String, Vec<usize>> = deletions.map(|name| (name.to_string(), Vec::new())).collect();
@@ -120,7 +121,9 @@ fn not_to_overtake(operations: &[BulkOperation]) -> Vec<Vec<usize>> {
         if let Wanted::Change { resource, .. } = wanted {
             earlier[index].extend(last_on.insert(resource, index));
         }
-        if let Some(name) = deleted(operation) {
+        if deletes_group(operation) {
+            earlier[index].extend(0..index);
+        } else if let Some(name) = deleted(operation) {
             earlier[index].extend(named_in.insert(name.to_string(), Vec::new()).unwrap_or_default());
         }
         for name in wanted.values() {
@@ -132,6 +135,11 @@ fn not_to_overtake(operations: &[BulkOperation]) -> Vec<Vec<usize>> {
         }
     }
     earlier
+}
+
+fn deletes_group(operation: &BulkOperation) -> bool {
+    let path = operation.path.as_ref();
+    deleted(operation).is_some() && path.is_some_and(|path| path.endpoint == Endpoint::Groups)
 }
 
 fn deleted(operation: &BulkOperation) -> Option<&ResourceName> {

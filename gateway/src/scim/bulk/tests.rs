@@ -307,7 +307,7 @@ fn operations_keep_their_order_but_wait_for_what_they_refer_to() {
 }
 
 #[test]
-fn what_is_put_off_takes_along_what_could_tell_the_difference() {
+fn what_is_put_off_takes_along_what_depends_on_it() {
     use Step::Run;
 
     let add = |id: &str| json!({"Operations": [{"op": "add", "path": "members", "value": [{"value": id}, {"value": "bulkId:n"}]}]});
@@ -329,6 +329,18 @@ fn what_is_put_off_takes_along_what_could_tell_the_difference() {
         Plan::new(&operations).steps(),
         [3, 5, 6, 9, 0, 1, 2, 4, 7, 8, 10].map(Run)
     );
+}
+
+#[test]
+fn the_deletion_of_a_group_waits_for_everything_before_it() {
+    let operations = operations(json!([
+        {"method": "PATCH", "path": "/Users/7", "data": {"manager": "bulkId:n"}},
+        {"method": "DELETE", "path": "/Groups/1"},
+        create("n", json!({})),
+        {"method": "DELETE", "path": "/Users/9"},
+    ]));
+
+    assert_eq!(Plan::new(&operations).steps(), [2, 0, 1, 3].map(Step::Run));
 }
 
 #[test]
