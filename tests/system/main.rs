@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod entra;
 mod extensions;
+mod filter_model;
 mod filters;
 mod hostile;
 mod lists;

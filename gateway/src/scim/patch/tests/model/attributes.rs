@@ -141,11 +141,15 @@ const ADDRESS: [Part; 4] = [
 ];
 const META: [Part; 1] = [part_with("version", Access::ReadOnly)];
 const GROUP: [Part; 2] = [
-    part_with("value", Access::ReadOnly),
+    Part {
+        name: "value",
+        kind: Kind::ExactText,
+        access: Access::ReadOnly,
+    },
     part_with("display", Access::ReadOnly),
 ];
 const MANAGER: [Part; 3] = [
-    part("value", Kind::Text),
+    part("value", Kind::ExactText),
     part_with("$ref", Access::Ignored),
     part_with("displayName", Access::ReadOnly),
 ];
