@@ -5,11 +5,13 @@ use prost::Message as _;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     let files = [
+        "activation",
         "error_reason",
         "extension",
         "filter",
         "user",
         "group",
+        "mail",
         "search",
         "tenant",
         "token",

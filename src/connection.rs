@@ -213,6 +213,19 @@ impl Connection {
                 let wait = retry_after_of(status).map_or(1, |wait| wait.as_secs().max(1));
                 format!("the directory's database is busy or away: try again in {wait} s")
             }
+            R::AlreadyActivated => "the user is activated already and needs no code".to_owned(),
+            R::ActivationRateLimited => {
+                let wait = retry_after_of(status).map_or(60, |wait| wait.as_millis().div_ceil(1_000));
+                format!("a code was mailed to this user less than a minute ago: try again in {wait} s")
+            }
+            R::ActivationCodeInvalid => {
+                "the code does not activate this user: have a new one mailed with `rollcall user \
+                                         send-activation`; `rollcall user show` says whether the user is blocked"
+                    .to_owned()
+            }
+            R::MailNotParked => "the user has no parked mail: `rollcall mail list --state parked` shows who has, and \
+                                 `rollcall user send-activation` mails a new code"
+                .to_owned(),
             R::InvalidField => {
                 let violations = violations_of(status);
                 if violations.is_empty() {
@@ -387,6 +400,25 @@ mod tests {
         assert_eq!(
             connection().explain(&refusal.into()).to_string(),
             "the token from data/operator.token lacks scope `operator`: use one that has it, such as the operator token"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_refused_mail_means_is_told_with_what_to_do() {
+        let told = |code, reason| connection().explain(&refuse(code, reason, "no").into()).to_string();
+
+        assert_eq!(
+            told(Code::FailedPrecondition, ErrorReason::AlreadyActivated),
+            "the user is activated already and needs no code"
+        );
+        assert!(told(Code::FailedPrecondition, ErrorReason::ActivationCodeInvalid).contains("send-activation"));
+        assert!(told(Code::FailedPrecondition, ErrorReason::MailNotParked).contains("mail list --state parked"));
+        let soon = refuse(Code::ResourceExhausted, ErrorReason::ActivationRateLimited, "no");
+        assert_eq!(
+            connection()
+                .explain(&soon.retry_after(std::time::Duration::from_secs(42)).into())
+                .to_string(),
+            "a code was mailed to this user less than a minute ago: try again in 42 s"
         );
     }
 

@@ -8,7 +8,7 @@ mod announcement;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ use clap::Args;
 use directory_proto::service::{Runtime, admin, stop_on_signals, telemetry};
 use directory_proto::status::reason_of;
 use directory_proto::v1::{self, CreateTenantRequest, ErrorReason, GetTenantRequest};
+use directory_service::config::MailArgs;
 use directory_service::keyring::Keyring;
+use directory_service::mail::{Delivery, Mailing};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
@@ -79,6 +81,8 @@ pub struct UpArgs {
     /// The address by which Entra reaches the SCIM listener, such as https://scim.example.com.
     #[arg(long, env = "ROLLCALL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     public_url: Option<PublicUrl>,
+    #[command(flatten)]
+    mail: MailArgs,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -108,12 +112,14 @@ fn public_url(text: &str) -> Result<PublicUrl, String> {
 /// Runs both services until a signal, or until one of them fails.
 pub async fn run(args: UpArgs) -> Result<(), Failure> {
     check_database_url(&args)?;
+    let mailing = args.mail.clone().check();
+    let mailing = mailing.map_err(|error| Failure::Usage(error.to_string()))?;
     let listeners = Listeners::bind(&args).await?;
     let data_dir = DataDir::open(&args.data_dir)?;
     let telemetry = telemetry::start("rollcall").map_err(|error| Failure::new(chain(&error)))?;
     let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
     stop_on_signals(runtime.stop.clone());
-    let done = serve(args, listeners, &data_dir, &runtime).await;
+    let done = serve(args, mailing, listeners, &data_dir, &runtime).await;
     telemetry.flush();
     done
 }
@@ -164,11 +170,18 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn serve(args: UpArgs, listeners: Listeners, data_dir: &DataDir, runtime: &Runtime) -> Result<(), Failure> {
+async fn serve(
+    args: UpArgs,
+    mailing: Mailing,
+    listeners: Listeners,
+    data_dir: &DataDir,
+    runtime: &Runtime,
+) -> Result<(), Failure> {
     let addresses = listeners
         .addresses()
         .map_err(|error| Failure::new(format!("cannot listen: {error}")))?;
-    let config = directory_config(&args, data_dir)?;
+    let config = directory_config(&args, mailing, data_dir)?;
+    let outbox = config.mailing.folder().map(Path::to_owned);
     let Some(operator) = runtime
         .stop
         .run_until_cancelled(register_operator(data_dir, &config))
@@ -193,6 +206,7 @@ async fn serve(args: UpArgs, listeners: Listeners, data_dir: &DataDir, runtime: 
             addresses,
             public_url,
             data_dir: &args.data_dir,
+            outbox,
             secret,
         };
         announcement.print()?;
@@ -218,7 +232,11 @@ fn check_database_url(args: &UpArgs) -> Result<(), Failure> {
     ))
 }
 
-fn directory_config(args: &UpArgs, data_dir: &DataDir) -> Result<directory_service::Config, Failure> {
+fn directory_config(
+    args: &UpArgs,
+    mut mailing: Mailing,
+    data_dir: &DataDir,
+) -> Result<directory_service::Config, Failure> {
     let given = args.database_url.clone().filter(|url| !url.expose_secret().is_empty());
     let database_url = given.map_or_else(|| data_dir.database_url(), Ok)?;
     let keyring = data_dir.file("directory.keyring");
@@ -226,6 +244,10 @@ fn directory_config(args: &UpArgs, data_dir: &DataDir) -> Result<directory_servi
     Keyring::load(&keyring).map_err(|error| Failure::new(chain(&error)))?; // before anything is served
     let mut config = directory_service::Config::new(database_url, keyring);
     config.shutdown_grace = GRACE;
+    if matches!(mailing.delivery, Delivery::Nowhere) {
+        mailing.delivery = Delivery::Files(data_dir.file("outbox"));
+    }
+    config.mailing = mailing;
     Ok(config)
 }
 

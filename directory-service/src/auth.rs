@@ -23,7 +23,7 @@ use tower::{Layer, Service};
 use tracing::Span;
 
 use crate::directory::{Directory, DirectoryError, TokenOwner};
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, Agent};
 use crate::domain::id::TenantId;
 use crate::domain::tenant::Tenant;
 use crate::domain::token::{Scope, Scopes, Token, TokenId, TokenText, VerifiedToken};
@@ -102,6 +102,15 @@ impl Caller {
         Ok(self.actor_in(self.required_tenant()?))
     }
 
+    /// The caller as one who redeems activation codes.
+    ///
+    /// # Errors
+    /// [`DirectoryError::ScopeMissing`], [`DirectoryError::TenantRequired`].
+    pub fn activator(&self) -> Result<Actor, DirectoryError> {
+        self.must(Scope::Activate)?;
+        Ok(self.actor_in(self.required_tenant()?))
+    }
+
     /// Says that the caller is an operator.
     ///
     /// # Errors
@@ -126,7 +135,7 @@ impl Caller {
     pub fn actor_in(&self, tenant: TenantId) -> Actor {
         Actor {
             tenant,
-            token_id: self.0.token.id,
+            agent: Agent::Token(self.0.token.id),
             source: self.0.token.source.clone(),
             request_id: self.0.request_id.clone(),
             trace_id: self.0.trace_id.clone(),

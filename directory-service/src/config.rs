@@ -10,6 +10,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::mail::Mailing;
+
+mod mail;
+
+pub use mail::MailArgs;
+
 const DEFAULT_CONNECTIONS: u32 = 20;
 const MOST_CONNECTIONS: u32 = 1_000;
 const DEFAULT_GRACE: Duration = Duration::from_secs(40);
@@ -56,8 +62,10 @@ pub struct Config {
     pub migrate: Migrate,
     /// The file with the secret keys.
     pub keyring_file: PathBuf,
-    /// How long calls may take to finish after a stop.
+    /// How long calls, and attempts to send mail, may take to finish after a stop.
     pub shutdown_grace: Duration,
+    /// What an operator decides about mail.
+    pub mailing: Mailing,
 }
 
 impl Config {
@@ -69,6 +77,7 @@ impl Config {
             migrate: Migrate::OnStart,
             keyring_file,
             shutdown_grace: DEFAULT_GRACE,
+            mailing: Mailing::default(),
         }
     }
 
@@ -107,7 +116,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serves the directory over gRPC until SIGTERM.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Brings the database's schema up to date, or looks at it.
     Migrate {
         /// What to do about the schema.
@@ -174,6 +183,8 @@ pub struct ServeArgs {
     /// How long calls may take to finish after a stop [default: 40].
     #[arg(long, env = "DIRECTORY_SHUTDOWN_GRACE_SECONDS")]
     shutdown_grace_seconds: Option<String>,
+    #[command(flatten)]
+    mail: MailArgs,
 }
 
 /// The settings of `serve`, checked.
@@ -283,6 +294,7 @@ impl ServeArgs {
             migrate,
             keyring_file: self.keyring_file.unwrap_or_default(),
             shutdown_grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
+            mailing: self.mail.read(&mut problems),
         };
         problems.none_or(ServeConfig {
             grpc_listen,
@@ -399,7 +411,7 @@ mod tests {
     fn serve(arguments: &[&str]) -> ServeArgs {
         let program = ["directory-service", "serve"];
         match Cli::try_parse_from(program.iter().chain(arguments)).unwrap().command {
-            Command::Serve(args) => args,
+            Command::Serve(args) => *args,
             Command::Migrate { .. } | Command::Init(_) => unreachable!("serve was asked for"),
         }
     }

@@ -58,12 +58,15 @@ pub enum KeyringError {
 pub enum Purpose {
     /// Encrypts page tokens.
     PageTokens,
+    /// Derives activation codes.
+    ActivationCodes,
 }
 
 impl Purpose {
     fn label(self) -> &'static [u8] {
         match self {
             Self::PageTokens => b"rollcall page tokens v1",
+            Self::ActivationCodes => b"rollcall activation codes v1",
         }
     }
 }

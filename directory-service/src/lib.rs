@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! main -> server -> grpc -> directory -> store -> domain
+//!            |-> mail -> directory
 //!            '-> auth -> directory
 //! ```
 //!
 //! `domain` says what a directory is and does no I/O; `store` holds every query; `directory` holds the use cases,
-//! each one transaction; `grpc` translates; `auth` decides who a caller is. Imports point inward.
+//! each one transaction; `grpc` translates; `auth` decides who a caller is; `mail` sends what is queued. Imports point inward.
 
+pub mod activation_code;
 pub mod auth;
 pub mod clock;
 pub mod config;
@@ -17,8 +19,10 @@ pub mod grpc;
 mod incoming;
 pub mod init;
 pub mod keyring;
+pub mod mail;
 mod metrics;
 pub mod migrate;
+pub mod outbox;
 pub mod page_token;
 mod server;
 pub mod store;

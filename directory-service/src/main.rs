@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default(); // refused only if one is installed
     let done = match Cli::parse().command {
-        Command::Serve(args) => serve(args).await,
+        Command::Serve(args) => serve(*args).await,
         Command::Migrate { action } => migrate::command(action).await.map_err(anyhow::Error::from),
         Command::Init(args) => init::command(args).await.map_err(anyhow::Error::from),
     };

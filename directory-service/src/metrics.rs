@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use directory_proto::v1::FILE_DESCRIPTOR_SET;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::{KeyValue, global};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -19,6 +19,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Span;
+
+use crate::directory::OutboxState;
 
 const METER: &str = "directory";
 /// The label of every path that is no method of ours, so that callers cannot make labels up.
@@ -37,6 +39,57 @@ pub fn record_build(schema_version: u64) {
         .with_description("Always 1; the labels say which build this is.")
         .build()
         .record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+}
+
+/// How the outbox of mails is.
+#[derive(Debug)]
+pub struct OutboxMetrics {
+    pending: Gauge<i64>,
+    parked: Gauge<i64>,
+    oldest: Gauge<f64>,
+    attempts: Counter<u64>,
+}
+
+impl OutboxMetrics {
+    /// Measures with the process's global meter.
+    pub fn new() -> Self {
+        let meter = global::meter(METER);
+        Self {
+            pending: meter
+                .i64_gauge("directory_outbox_pending")
+                .with_description("Mails that wait, of all tenants.")
+                .build(),
+            parked: meter
+                .i64_gauge("directory_outbox_parked")
+                .with_description("Mails that cannot be delivered, of all tenants.")
+                .build(),
+            oldest: meter
+                .f64_gauge("directory_outbox_oldest_seconds")
+                .with_description("For how long the oldest mail waits; 0 if none does.")
+                .build(),
+            attempts: meter
+                // Exported as directory_outbox_attempts_total.
+                .u64_counter("directory_outbox_attempts")
+                .with_description("Attempts to send a mail that this process made, by what they came to.")
+                .build(),
+        }
+    }
+
+    /// Shows this state.
+    pub fn record(&self, state: &OutboxState, now_us: i64) {
+        let waits_us = state
+            .oldest_queued_us
+            .map_or(0, |since| now_us.saturating_sub(since).max(0));
+        self.pending.record(state.waiting, &[]);
+        self.parked.record(state.parked, &[]);
+        self.oldest
+            .record(Duration::from_micros(waits_us.unsigned_abs()).as_secs_f64(), &[]);
+    }
+
+    /// Counts an attempt.
+    pub fn count(&self, result: &'static str) {
+        self.attempts.add(1, &[KeyValue::new("result", result)]);
+    }
 }
 
 /// Measures every request and catches what panics in one.

@@ -1,5 +1,6 @@
 //! The service as it runs: waits for its database, serves, tells how it is, and stops gracefully but never late.
 
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use directory_proto::client::MAX_MESSAGE_BYTES;
 use directory_proto::service::{Component, Runtime};
 use directory_proto::trace::grpc_span;
 use directory_proto::v1;
+use directory_proto::v1::activation_service_server::{ActivationServiceServer, SERVICE_NAME as ACTIVATIONS};
 use directory_proto::v1::group_service_server::{GroupServiceServer, SERVICE_NAME as GROUPS};
 use directory_proto::v1::search_service_server::{SERVICE_NAME as SEARCH, SearchServiceServer};
 use directory_proto::v1::tenant_service_server::{SERVICE_NAME as TENANTS, TenantServiceServer};
@@ -21,6 +23,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
+use crate::activation_code::ActivationCodes;
 use crate::auth::{AuthLayer, Authenticator};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,8 +31,10 @@ use crate::directory::Directory;
 use crate::grpc;
 use crate::incoming::connections;
 use crate::keyring::{Keyring, KeyringError};
+use crate::mail::Worker;
 use crate::metrics::{ObserveLayer, record_build};
 use crate::migrate::{MigrateError, prepare, when_available};
+use crate::outbox::Outbox;
 use crate::page_token::PageTokens;
 use crate::store::{Database, StoreError};
 
@@ -71,11 +76,18 @@ pub enum RunError {
 /// [`RunError`]; a database that is not there yet is waited for.
 pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Result<(), RunError> {
     let component = runtime.health.component("directory");
-    let page_tokens = PageTokens::new(&Keyring::load(&config.keyring_file)?, Clock::system());
+    let keyring = Keyring::load(&config.keyring_file)?;
+    let page_tokens = PageTokens::new(&keyring, Clock::system());
+    let codes = ActivationCodes::new(&keyring);
     let Some(db) = open(&config, &runtime.stop).await? else {
         return Ok(()); // stopped while there was no database
     };
-    let directory = Directory::new(db.clone(), Clock::system());
+    let mailing = config.mailing;
+    let outbox = Outbox::new(mailing.folder().map(Path::to_owned));
+    let directory = Directory::new(db.clone(), Clock::system())
+        .with_outbox(outbox.clone())
+        .with_link_hosts(&mailing.link_hosts)
+        .with_first_mail_pause(mailing.first_pause);
     let (authenticator, used_tokens) = Authenticator::new(directory.clone());
     let (reporter, health) = health_reporter();
     component.set_started();
@@ -83,6 +95,8 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
     let mut tasks = JoinSet::new(); // aborted when this function returns
     tasks.spawn(used_tokens.note());
     tasks.spawn(watch_database(db.clone(), component, reporter, runtime.stop.clone()));
+    let mut mails = JoinSet::new();
+    mails.spawn(Worker::new(directory.clone(), outbox, codes.clone(), mailing).run(runtime.stop.clone()));
 
     let router = Server::builder()
         .trace_fn(grpc_span)
@@ -114,11 +128,22 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
             directory.clone(),
             page_tokens.clone(),
         )))
+        .add_service(ActivationServiceServer::new(grpc::Activations::new(
+            directory.clone(),
+            page_tokens.clone(),
+            codes,
+        )))
         .add_service(TokenServiceServer::new(grpc::Tokens::new(directory, page_tokens)));
     let connections = connections(listener, runtime.stop.clone());
     tracing::info!("serving gRPC");
     let serving = router.serve_with_incoming_shutdown(connections, runtime.stop.clone().cancelled_owned());
+    let serving = async {
+        serving.await?;
+        mails.join_next().await;
+        Ok(())
+    };
     until_stopped(serving, &runtime.stop, config.shutdown_grace).await?;
+    mails.shutdown().await;
 
     tasks.shutdown().await;
     if let Err(error) = db.close().await {
@@ -142,7 +167,7 @@ async fn until_stopped(
     tokio::select! {
         served = &mut serving => served,
         () = &mut deadline => {
-            tracing::warn!(grace_seconds = grace.as_secs(), "connections were still open at the end of the grace");
+            tracing::warn!(grace_seconds = grace.as_secs(), "connections or mails were still open at the end of the grace");
             Ok(())
         }
     }
@@ -211,7 +236,7 @@ async fn tell(reporter: &HealthReporter, serving: bool) {
     } else {
         ServingStatus::NotServing
     };
-    for service in ["", USERS, GROUPS, SEARCH, TENANTS, TOKENS] {
+    for service in ["", USERS, GROUPS, SEARCH, TENANTS, TOKENS, ACTIVATIONS] {
         reporter.set_service_status(service, status).await;
     }
 }

@@ -17,6 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tower::{Service, ServiceExt as _};
 
+use crate::v1::activation_service_client::ActivationServiceClient;
 use crate::v1::group_service_client::GroupServiceClient;
 use crate::v1::search_service_client::SearchServiceClient;
 use crate::v1::tenant_service_client::TenantServiceClient;
@@ -156,6 +157,11 @@ impl DirectoryClient {
     pub fn search(&self) -> SearchServiceClient<Connection> {
         SearchServiceClient::with_interceptor(self.channel.clone(), self.call.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Activation codes and their mails.
+    pub fn activations(&self) -> ActivationServiceClient<Connection> {
+        ActivationServiceClient::with_interceptor(self.channel.clone(), self.call.clone())
     }
 
     /// The tenants.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -25,6 +25,8 @@ pub struct Announcement<'a> {
     pub addresses: Addresses,
     pub public_url: Option<String>,
     pub data_dir: &'a Path,
+    /// Where mails go, if they go to files.
+    pub outbox: Option<PathBuf>,
     /// The secret of the token that was issued now.
     pub secret: Option<SecretString>,
 }
@@ -63,6 +65,12 @@ impl Announcement<'_> {
             ),
             None => writeln!(text, "\nTo issue a new Secret Token:\n  {}", self.issue_command()),
         };
+        if let Some(outbox) = &self.outbox {
+            text.push_str(&format!(
+                "\nActivation mails are written to {}, as no mail server is set (--smtp-host).\n",
+                outbox.display()
+            ));
+        }
         if !base.starts_with("https://") {
             text.push_str(&format!(
                 "\nEntra needs a public HTTPS address. Let a reverse proxy or a tunnel forward one to {local}, then \
@@ -109,6 +117,7 @@ mod tests {
             },
             public_url: public_url.map(ToOwned::to_owned),
             data_dir: Path::new(DEFAULT_DATA_DIR),
+            outbox: Some(PathBuf::from("/data/outbox")),
             secret: secret.map(Into::into),
         }
         .text()
@@ -137,10 +146,20 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.ends_with("\n  rollcall token issue --name entra --scope provision\n"),
+            text.contains("\n  rollcall token issue --name entra --scope provision\n"),
             "{text}"
         );
         assert!(!text.contains("rc_"), "{text}");
+    }
+
+    #[test]
+    fn a_start_without_a_mail_server_says_where_mails_are_written() {
+        let text = announcement(Some("https://scim.example.com"), None);
+
+        assert!(
+            text.ends_with("\nActivation mails are written to /data/outbox, as no mail server is set (--smtp-host).\n"),
+            "{text}"
+        );
     }
 
     #[test]

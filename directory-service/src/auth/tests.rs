@@ -7,7 +7,7 @@ use tower::{ServiceExt as _, service_fn};
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::domain::tenant::{DisplayName, NewTenant, ProvisioningSource};
+use crate::domain::tenant::{DisplayName, NewTenant, ProvisioningSource, Settings};
 use crate::domain::token::NewToken;
 use crate::store::testing::{TestDb, on_every_database};
 
@@ -30,16 +30,14 @@ impl World {
         assert!(directory.register_operator(&operator, false).await.unwrap());
         let acme = Actor {
             tenant: TenantId::generate(),
-            token_id: operator.id(),
+            agent: Agent::Token(operator.id()),
             source: None,
             request_id: None,
             trace_id: None,
         };
         let new = NewTenant {
             slug: "acme".parse().unwrap(),
-            display_name: DisplayName::parse("display_name", "Acme").unwrap(),
-            provisioning_source: ProvisioningSource::default(),
-            strict_patch: false,
+            settings: Settings::named(DisplayName::parse("display_name", "Acme").unwrap()),
         };
         directory.create_tenant(&acme, &new).await.unwrap();
         Self {
@@ -110,7 +108,7 @@ async fn a_token_tells_its_tenant_and_its_rights(db: TestDb) {
         caller.provisioner().unwrap(),
         Actor {
             tenant: world.acme.tenant,
-            token_id: token.id,
+            agent: Agent::Token(token.id),
             source: Some(ProvisioningSource::default()),
             request_id: Some("req-1".to_owned()),
             trace_id: None,

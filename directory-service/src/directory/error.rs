@@ -92,6 +92,21 @@ pub enum DirectoryError {
         /// The source that the caller's token speaks for.
         token_source: Option<ProvisioningSource>,
     },
+    /// The user is activated already.
+    #[error("the user is activated already")]
+    AlreadyActivated,
+    /// A mail was asked for this user a moment ago.
+    #[error("a mail was asked for this user a moment ago; wait a minute between two")]
+    ActivationRateLimited {
+        /// How long to wait, in microseconds.
+        wait_us: i64,
+    },
+    /// The code does not activate this user. Why is not told.
+    #[error("the code is not valid")]
+    ActivationCodeInvalid,
+    /// The user has no parked mail.
+    #[error("the user has no mail that is parked")]
+    MailNotParked,
     /// The database failed.
     #[error(transparent)]
     Store(StoreError),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tracing::instrument;
 
-use super::users::{allow, allow_in_tenant, expect_version};
+use super::users::{allow, expect_version, rules_of};
 use super::{Directory, DirectoryError, extensions};
 use crate::domain::Invalid;
 use crate::domain::actor::Actor;
@@ -15,6 +15,9 @@ use crate::domain::group::{Group, GroupUpdate, NewGroup};
 use crate::domain::id::{GroupId, TenantId, UserId};
 use crate::domain::membership::{MAX_IDS, MembersChange};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::tenant::{GroupDeletionPolicy, WriteRules};
+use crate::domain::text::Text;
+use crate::domain::user::{Cause, GroupDeleted};
 use crate::domain::version::Version;
 use crate::store::extensions::Owner;
 use crate::store::users::{Intent, Locked};
@@ -48,7 +51,7 @@ impl Directory {
         let (group, members) = (&group, &members);
         self.db
             .write(|tx| async move {
-                allow_in_tenant(&tx, actor).await?;
+                rules_of(&tx, actor).await?;
                 let checked = extensions::check(
                     &tx,
                     actor.tenant,
@@ -121,7 +124,9 @@ impl Directory {
         let members = &members;
         self.db
             .write(|tx| async move {
-                let before = lock_group(&tx, actor, update.id, update.expected, Intent::Change).await?;
+                let before = lock_group(&tx, actor, update.id, update.expected, Intent::Change)
+                    .await?
+                    .resource;
                 let mut group = before.clone();
                 let checked = match &update.extensions {
                     Some(submitted) => {
@@ -153,7 +158,7 @@ impl Directory {
             .await
     }
 
-    /// Deletes a group and its memberships.
+    /// Deletes a group and its memberships. Who of its members is blocked by that, the tenant's policy says.
     ///
     /// # Errors
     /// [`DirectoryError::GroupNotFound`], [`DirectoryError::VersionMismatch`], [`DirectoryError::SourceConflict`].
@@ -164,22 +169,48 @@ impl Directory {
         id: GroupId,
         expected: Option<Version>,
     ) -> Result<(), DirectoryError> {
-        let now_us = self.clock.now_us();
+        let cause = self.cause(actor);
+        let (cause, now_us) = (&cause, cause.since_us);
         self.db
             .write(|tx| async move {
                 let tenant = actor.tenant;
-                let group = lock_group(&tx, actor, id, expected, Intent::Delete).await?;
+                let Locked { resource: group, rules } = lock_group(&tx, actor, id, expected, Intent::Delete).await?;
                 store::memberships::lock_of_group(&tx, tenant, id).await?;
+                let blocked = block_members(&tx, tenant, &group, &rules, cause).await?;
                 store::memberships::delete_of_group(&tx, tenant, id).await?;
                 store::groups::delete(&tx, tenant, id).await?;
                 let resource = Resource::Group(id);
                 store::changes::bury(&tx, actor, now_us, resource).await?;
                 let change = Change::of(ChangeKind::Deleted, resource, group.version.next(), Vec::new());
                 store::changes::append(&tx, actor, now_us, &[change]).await?;
+                if blocked > 0 {
+                    store::changes::append_blocked(&tx, actor, now_us, id).await?;
+                }
                 Ok(())
             })
             .await
     }
+}
+
+/// Applies the tenant's policy to the locked members of a group that is being deleted; how many it blocked.
+async fn block_members(
+    tx: &WriteTransaction,
+    tenant: TenantId,
+    group: &Group,
+    rules: &WriteRules,
+    cause: &Cause,
+) -> Result<u64, StoreError> {
+    let only_left_without_group = match rules.on_group_deletion {
+        GroupDeletionPolicy::KeepMembers => return Ok(0),
+        GroupDeletionPolicy::BlockAllMembers => false,
+        GroupDeletionPolicy::BlockMembersLeftWithoutGroup => true,
+    };
+    let deleted = GroupDeleted {
+        cause: cause.clone(),
+        group_id: group.id,
+        group_name: Text::from_row(group.display_name.as_str().to_owned()),
+    };
+    store::users::block_members(tx, tenant, &deleted, only_left_without_group).await
 }
 
 /// What a change of members did.
@@ -216,17 +247,37 @@ impl Outcome {
         let (id, version) = (group.id, group.version);
         changes.extend(Change::of_members(ChangeKind::MembersRemoved, id, version, &removed));
         changes.extend(Change::of_members(ChangeKind::MembersAdded, id, version, &added));
-        for (user, version) in store::users::lift_group_deleted(tx, actor.tenant, &blocked, now_us).await? {
+        let lifted = store::users::lift_group_deleted(tx, actor.tenant, &blocked, now_us).await?;
+        let mailed = queue_due_mails(tx, actor.tenant, &lifted, now_us).await?;
+        for (user, version) in lifted {
+            let mut attributes = vec![Cow::Borrowed("blocks")];
+            if mailed.binary_search(&user).is_ok() {
+                attributes.push(Cow::Borrowed("activation"));
+            }
             changes.push(Change::of(
                 ChangeKind::Updated,
                 Resource::User(user),
                 version,
-                vec![Cow::Borrowed("blocks")],
+                attributes,
             ));
         }
         store::changes::append(tx, actor, now_us, &changes).await?;
         Ok(())
     }
+}
+
+/// Queues the mails that are due of users who were unblocked; who they are, sorted.
+async fn queue_due_mails(
+    tx: &WriteTransaction,
+    tenant: TenantId,
+    lifted: &[(UserId, Version)],
+    now_us: i64,
+) -> Result<Vec<UserId>, StoreError> {
+    let lifted: Vec<UserId> = lifted.iter().map(|(user, _)| *user).collect();
+    let mut mailed = store::mails::mark_due(tx, tenant, &lifted).await?;
+    mailed.sort_unstable();
+    store::mails::queue(tx, tenant, &mailed, now_us).await?;
+    Ok(mailed)
 }
 
 /// Adds and removes members of a locked group. The users to add are locked first, which also tells who exists.
@@ -295,15 +346,12 @@ async fn lock_group(
     id: GroupId,
     expected: Option<Version>,
     intent: Intent,
-) -> Result<Group, DirectoryError> {
+) -> Result<Locked<Group>, DirectoryError> {
     let locked = store::groups::lock(tx, actor.tenant, id, intent).await?;
-    let Locked {
-        resource: group,
-        source,
-    } = locked.ok_or(DirectoryError::GroupNotFound)?;
-    allow(actor, &source)?;
-    expect_version(expected, group.version)?;
-    Ok(group)
+    let locked = locked.ok_or(DirectoryError::GroupNotFound)?;
+    allow(actor, &locked.rules)?;
+    expect_version(expected, locked.resource.version)?;
+    Ok(locked)
 }
 
 fn bounded(change: MembersChange) -> Result<MembersChange, DirectoryError> {

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use tracing::instrument;
 
 use super::{Directory, DirectoryError};
+use crate::domain::Invalid;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, ChangeKind, Resource};
 use crate::domain::id::TenantId;
-use crate::domain::tenant::{NewTenant, Tenant, TenantSlug, TenantUpdate};
+use crate::domain::tenant::{ActivationUrlTemplate, NewTenant, Setting, Tenant, TenantSlug};
 use crate::domain::version::Version;
 use crate::store;
 use crate::store::StoreError;
@@ -23,21 +24,15 @@ impl Directory {
     /// Creates the tenant that `actor` acts in, with a new id.
     ///
     /// # Errors
-    /// [`DirectoryError::TenantSlugTaken`].
+    /// [`DirectoryError::TenantSlugTaken`], [`DirectoryError::Invalid`]: a link to a host that the operator does not allow.
     #[instrument(name = "directory.create_tenant", skip_all)]
     pub async fn create_tenant(&self, actor: &Actor, new: &NewTenant) -> Result<Tenant, DirectoryError> {
-        let NewTenant {
-            slug,
-            display_name,
-            provisioning_source,
-            strict_patch,
-        } = new.clone();
+        let NewTenant { slug, settings } = new.clone();
+        self.allow_link(settings.activation_url_template.as_ref())?;
         let tenant = Tenant {
             id: actor.tenant,
             slug,
-            display_name,
-            provisioning_source,
-            strict_patch,
+            settings,
             version: Version::FIRST.get(),
             created_us: self.clock.now_us(),
         };
@@ -81,15 +76,20 @@ impl Directory {
     /// Changes the settings of the tenant that `actor` acts in. Nothing changed is no new version and no record.
     ///
     /// # Errors
-    /// [`DirectoryError::TenantNotFound`].
+    /// [`DirectoryError::TenantNotFound`], [`DirectoryError::Invalid`]: a link to a host that the operator does not allow.
     #[instrument(name = "directory.update_tenant", skip_all)]
-    pub async fn update_tenant(&self, actor: &Actor, update: &TenantUpdate) -> Result<Tenant, DirectoryError> {
+    pub async fn update_tenant(&self, actor: &Actor, changes: &[Setting]) -> Result<Tenant, DirectoryError> {
+        for change in changes {
+            if let Setting::ActivationUrlTemplate(template) = change {
+                self.allow_link(template.as_ref())?;
+            }
+        }
         let now_us = self.clock.now_us();
         self.db
             .write(|tx| async move {
                 let locked = store::tenants::lock(&*tx, actor.tenant).await?;
                 let mut tenant = locked.ok_or(DirectoryError::TenantNotFound)?;
-                let changed = update.clone().apply(&mut tenant);
+                let changed = tenant.apply(changes);
                 if !changed.is_empty() {
                     store::tenants::update(&*tx, &tenant).await?;
                     let change = change(&tenant, ChangeKind::Updated, changed);
@@ -123,6 +123,17 @@ impl Directory {
             }
         }
         Err(StoreError::Stale.into())
+    }
+
+    /// Only the operator says to which hosts mails may lead.
+    fn allow_link(&self, template: Option<&ActivationUrlTemplate>) -> Result<(), Invalid> {
+        match template {
+            Some(template) if !self.link_hosts.contains(&template.host()) => Err(Invalid::new(
+                "tenant.activation_url_template",
+                "must have a host that the operator allows (DIRECTORY_ACTIVATION_URL_HOSTS)",
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Revokes every token of a tenant that may be deleted.

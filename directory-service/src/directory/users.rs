@@ -7,14 +7,15 @@ use tracing::instrument;
 
 use super::{Directory, DirectoryError, extensions};
 use crate::domain::Invalid;
+use crate::domain::activation::{Activation, ActivationMail};
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, ChangeKind, Resource};
-use crate::domain::extension::{Extensions, ResourceType};
+use crate::domain::extension::{Checked, Extensions, ResourceType};
 use crate::domain::filter::{Order, UserFilter, UserOrderKey};
 use crate::domain::id::{TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::tenant::ProvisioningSource;
-use crate::domain::user::{Cause, NewUser, User, UserParts, UserUpdate};
+use crate::domain::tenant::WriteRules;
+use crate::domain::user::{Cause, MailStep, NewUser, User, UserParts, UserUpdate};
 use crate::domain::version::Version;
 use crate::store::extensions::Owner;
 use crate::store::users::{Intent, Locked};
@@ -34,9 +35,10 @@ impl Directory {
         let cause = self.cause(actor);
         let id = UserId::generate();
         let cause = &cause;
-        self.db
+        let user = self
+            .db
             .write(|tx| async move {
-                allow_in_tenant(&tx, actor).await?;
+                let rules = &rules_of(&tx, actor).await?;
                 let checked = extensions::check(
                     &tx,
                     actor.tenant,
@@ -45,16 +47,17 @@ impl Directory {
                     &Extensions::default(),
                 )
                 .await?;
-                let mut user = new.create(id, cause);
+                let mut user = new.create(id, cause, rules);
                 user.extensions = checked.values.clone();
                 store::users::insert(&tx, actor.tenant, &mut user, Some(&checked))
                     .await
                     .map_err(user_name_taken)?;
-                let nothing = NewUser::named(user.user_name.clone()).create(id, cause);
+                let nothing = NewUser::named(user.user_name.clone()).create(id, cause, rules);
                 let mut difference = user.difference(&nothing);
                 difference.attributes.insert(0, Cow::Borrowed("user_name"));
                 store::values::insert(&tx, actor.tenant, id, &user.profile, &difference.lists).await?;
                 extensions::claim(&tx, actor.tenant, Owner::User(id), false, &checked).await?;
+                step_mail(&tx, actor.tenant, &user, None, cause.since_us).await?;
                 let change = Change::of(
                     ChangeKind::Created,
                     Resource::User(id),
@@ -62,9 +65,13 @@ impl Directory {
                     difference.attributes,
                 );
                 store::changes::append(&tx, actor, cause.since_us, &[change]).await?;
-                Ok(user)
+                Ok::<_, DirectoryError>(user)
             })
-            .await
+            .await?;
+        if user.activation.mail == ActivationMail::Queued {
+            self.outbox.wake();
+        }
+        Ok(user)
     }
 
     /// Reads the wanted parts of a user.
@@ -133,12 +140,15 @@ impl Directory {
     pub async fn update_user(&self, actor: &Actor, update: &UserUpdate) -> Result<User, DirectoryError> {
         let cause = self.cause(actor);
         let cause = &cause;
-        let user = self
+        let saved = self
             .db
             .write(|tx| async move {
-                let before = lock_user(&tx, actor, update.id, update.expected, Intent::Change).await?;
+                let Locked {
+                    resource: before,
+                    rules,
+                } = lock_user(&tx, actor, update.id, update.expected, Intent::Change).await?;
                 let mut user = before.clone();
-                user.apply(&update.changes, cause);
+                user.apply(&update.changes, cause, &rules);
                 let checked = match &update.extensions {
                     Some(submitted) => {
                         let had = &before.extensions;
@@ -149,30 +159,10 @@ impl Directory {
                 if let Some(checked) = &checked {
                     user.extensions = checked.values.clone();
                 }
-                let difference = user.difference(&before);
-                if difference.is_empty() {
-                    return Ok(before);
-                }
-                user.version = before.version.next();
-                user.updated_us = cause.since_us;
-                let checked = checked.filter(|checked| checked.values != before.extensions);
-                store::users::update(&tx, actor.tenant, &mut user, checked.as_ref(), before.version)
-                    .await
-                    .map_err(user_name_taken)?;
-                if !difference.lists.is_empty() {
-                    store::values::replace(&tx, actor.tenant, user.id, &user.profile, &difference.lists).await?;
-                }
-                if let Some(checked) = &checked {
-                    let had_values = !before.extensions.is_empty();
-                    extensions::claim(&tx, actor.tenant, Owner::User(user.id), had_values, checked).await?;
-                }
-                let resource = Resource::User(user.id);
-                let change = Change::of(ChangeKind::Updated, resource, user.version, difference.attributes);
-                store::changes::append(&tx, actor, cause.since_us, &[change]).await?;
-                Ok::<_, DirectoryError>(user)
+                save(&tx, actor, before, user, checked, cause.since_us).await
             })
             .await?;
-        let mut users = [user];
+        let mut users = [self.told_of(saved)];
         self.show_groups(actor.tenant, &mut users, true).await?;
         let [user] = users;
         Ok(user)
@@ -192,7 +182,9 @@ impl Directory {
         let now_us = self.clock.now_us();
         self.db
             .write(|tx| async move { delete(&tx, actor, id, expected, now_us).await })
-            .await
+            .await?;
+        self.outbox.erase(id);
+        Ok(())
     }
 
     /// Reads the groups of a user.
@@ -203,11 +195,19 @@ impl Directory {
         Ok(())
     }
 
+    /// The user that was saved; the mail worker is told if there is a mail for it.
+    pub(super) fn told_of(&self, saved: Saved) -> User {
+        if saved.mail == MailStep::Queue {
+            self.outbox.wake();
+        }
+        saved.user
+    }
+
     /// What a block that this write sets is caused by.
-    fn cause(&self, actor: &Actor) -> Cause {
+    pub(super) fn cause(&self, actor: &Actor) -> Cause {
         Cause {
             since_us: self.clock.now_us(),
-            actor: actor.token_id.to_string(),
+            actor: actor.agent.to_string(),
         }
     }
 }
@@ -222,7 +222,7 @@ async fn delete(
 ) -> Result<(), DirectoryError> {
     let tenant = actor.tenant;
     let locked = store::groups::lock_of_user(tx, tenant, id).await?;
-    let user = lock_user(tx, actor, id, expected, Intent::Delete).await?;
+    let user = lock_user(tx, actor, id, expected, Intent::Delete).await?.resource;
     if store::memberships::count_of_user(tx, tenant, id).await? != locked {
         // The user came into a group after its groups were locked. Nobody can add it now: begin again.
         return Err(StoreError::Stale.into());
@@ -246,35 +246,98 @@ async fn delete(
     Ok(())
 }
 
+/// Writes a changed user that is locked, its indexes, its mail and its change record. What changed nothing writes nothing.
+/// Extension values are written if they were `checked`.
+pub(super) async fn save(
+    tx: &WriteTransaction,
+    actor: &Actor,
+    before: User,
+    mut user: User,
+    checked: Option<Checked>,
+    now_us: i64,
+) -> Result<Saved, DirectoryError> {
+    let tenant = actor.tenant;
+    let difference = user.difference(&before);
+    if difference.is_empty() {
+        return Ok(Saved {
+            user: before,
+            mail: MailStep::Keep,
+        });
+    }
+    user.version = before.version.next();
+    user.updated_us = now_us;
+    let checked = checked.filter(|checked| checked.values != before.extensions);
+    store::users::update(tx, tenant, &mut user, checked.as_ref(), before.version)
+        .await
+        .map_err(user_name_taken)?;
+    if !difference.lists.is_empty() {
+        store::values::replace(tx, tenant, user.id, &user.profile, &difference.lists).await?;
+    }
+    if let Some(checked) = &checked {
+        let had_values = !before.extensions.is_empty();
+        extensions::claim(tx, tenant, Owner::User(user.id), had_values, checked).await?;
+    }
+    let mail = step_mail(tx, tenant, &user, Some(&before.activation), now_us).await?;
+    let resource = Resource::User(user.id);
+    let change = Change::of(ChangeKind::Updated, resource, user.version, difference.attributes);
+    store::changes::append(tx, actor, now_us, &[change]).await?;
+    Ok(Saved { user, mail })
+}
+
+/// A user that was saved, and what that meant for its mail.
+pub(super) struct Saved {
+    pub user: User,
+    pub mail: MailStep,
+}
+
+/// Brings the outbox in line with a user that was written.
+async fn step_mail(
+    tx: &WriteTransaction,
+    tenant: TenantId,
+    user: &User,
+    before: Option<&Activation>,
+    now_us: i64,
+) -> Result<MailStep, StoreError> {
+    let step = user.mail_step(before);
+    match step {
+        MailStep::Keep => {}
+        MailStep::Queue => store::mails::queue(tx, tenant, &[user.id], now_us).await?,
+        MailStep::Drop => store::mails::delete(tx, tenant, user.id).await?,
+    }
+    Ok(step)
+}
+
 async fn lock_user(
     tx: &WriteTransaction,
     actor: &Actor,
     id: UserId,
     expected: Option<Version>,
     intent: Intent,
-) -> Result<User, DirectoryError> {
+) -> Result<Locked<User>, DirectoryError> {
     let locked = store::users::lock(tx, actor.tenant, id, intent).await?;
-    let Locked { resource: user, source } = locked.ok_or(DirectoryError::UserNotFound)?;
-    allow(actor, &source)?;
-    expect_version(expected, user.version)?;
-    Ok(user)
+    let locked = locked.ok_or(DirectoryError::UserNotFound)?;
+    allow(actor, &locked.rules)?;
+    expect_version(expected, locked.resource.version)?;
+    Ok(locked)
 }
 
 /// Only the tenant's own source writes.
-pub(super) fn allow(actor: &Actor, source: &ProvisioningSource) -> Result<(), DirectoryError> {
-    if actor.source.as_ref() == Some(source) {
+pub(super) fn allow(actor: &Actor, rules: &WriteRules) -> Result<(), DirectoryError> {
+    if actor.source.as_ref() == Some(&rules.source) {
         return Ok(());
     }
     Err(DirectoryError::SourceConflict {
-        tenant_source: source.clone(),
+        tenant_source: rules.source.clone(),
         token_source: actor.source.clone(),
     })
 }
 
-/// Only the tenant's own source creates; read in the transaction that writes.
-pub(super) async fn allow_in_tenant(tx: &WriteTransaction, actor: &Actor) -> Result<(), DirectoryError> {
-    let source = store::provisioning::source(tx, actor.tenant).await?;
-    allow(actor, &source.ok_or(DirectoryError::TenantNotFound)?)
+/// The rules of the tenant for one who may create in it; read in the transaction that writes.
+pub(super) async fn rules_of(tx: &WriteTransaction, actor: &Actor) -> Result<WriteRules, DirectoryError> {
+    let rules = store::rules::find(tx, actor.tenant).await?;
+    let rules = rules.ok_or(DirectoryError::TenantNotFound)?;
+    allow(actor, &rules)?;
+    Ok(rules)
 }
 
 pub(super) fn expect_version(expected: Option<Version>, version: Version) -> Result<(), DirectoryError> {

@@ -247,6 +247,14 @@ pub enum UserAttribute {
     Manager,
     /// `enterprise.manager.display_name`.
     ManagerDisplayName,
+    /// `language`.
+    Language,
+    /// `activation.status`.
+    ActivationStatus,
+    /// `activation.code_expire_time`.
+    ActivationCodeExpireTime,
+    /// `activation.activate_time`.
+    ActivateTime,
     /// Any other text.
     Text(TextAttribute),
 }
@@ -264,6 +272,10 @@ impl Attribute for UserAttribute {
             "blocked" => Self::Blocked,
             "enterprise.manager" | "enterprise.manager.id" => Self::Manager,
             "enterprise.manager.display_name" => Self::ManagerDisplayName,
+            "language" => Self::Language,
+            "activation.status" => Self::ActivationStatus,
+            "activation.code_expire_time" => Self::ActivationCodeExpireTime,
+            "activation.activate_time" => Self::ActivateTime,
             text => Self::Text(TextAttribute::at(text)?),
         })
     }
@@ -272,8 +284,10 @@ impl Attribute for UserAttribute {
         match self {
             Self::Id | Self::Manager => Kind::Id,
             Self::Version => Kind::Integer,
-            Self::CreateTime | Self::UpdateTime => Kind::Time,
-            Self::UserName | Self::ManagerDisplayName => Kind::Text(Case::Folded),
+            Self::CreateTime | Self::UpdateTime | Self::ActivationCodeExpireTime | Self::ActivateTime => Kind::Time,
+            Self::UserName | Self::ManagerDisplayName | Self::Language | Self::ActivationStatus => {
+                Kind::Text(Case::Folded)
+            }
             Self::ExternalId => Kind::Text(Case::Exact),
             Self::SourceActive | Self::Blocked => Kind::Boolean,
             Self::Text(text) => Kind::Text(text.case()),

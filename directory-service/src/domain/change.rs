@@ -35,6 +35,18 @@ impl ChangeKind {
             Self::MembersRemoved => 5,
         }
     }
+
+    /// The kind of a row.
+    pub const fn from_number(number: i16) -> Option<Self> {
+        match number {
+            1 => Some(Self::Created),
+            2 => Some(Self::Updated),
+            3 => Some(Self::Deleted),
+            4 => Some(Self::MembersAdded),
+            5 => Some(Self::MembersRemoved),
+            _ => None,
+        }
+    }
 }
 
 /// The resource that changed.
@@ -95,6 +107,25 @@ impl Resource {
             Self::Token(id) => id.uuid(),
         }
     }
+}
+
+/// A change record that was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedChange {
+    /// When: microseconds since 1970, UTC.
+    pub at_us: i64,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The version that the resource had after it.
+    pub version: Version,
+    /// The paths of the attributes that changed.
+    pub attributes: Vec<String>,
+    /// Who did it: a token's id, or `system`.
+    pub actor: String,
+    /// The source that the token spoke for.
+    pub source: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
 }
 
 /// One change of one resource. Actor, time and request are those of the transaction.

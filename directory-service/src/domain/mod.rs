@@ -2,6 +2,7 @@
 //!
 //! Pure: no tonic, no SeaORM, no tokio, no I/O. A value of these types was checked when it was made.
 
+pub mod activation;
 pub mod actor;
 pub mod attribute;
 pub mod change;
@@ -11,10 +12,13 @@ pub mod filter;
 mod fold;
 pub mod group;
 pub mod id;
+pub mod language;
+pub mod mail;
 pub mod membership;
 pub mod number;
 pub mod page;
 pub mod profile;
+pub mod refused_disable;
 pub mod search;
 pub mod tenant;
 pub mod text;

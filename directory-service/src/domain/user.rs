@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::attribute::{ListAttribute, TextAttribute};
+use super::activation::{Activation, ActivationMail, ActivationStatus};
+use super::attribute::{ListAttribute, SubAttribute, TextAttribute};
 use super::extension::{Extensions, Submitted};
 use super::id::{GroupId, UserId};
+use super::language::{self, LanguageTag};
 use super::profile::{Element, Profile};
+use super::tenant::WriteRules;
 use super::text::{ExternalId, Text};
 use super::user_name::UserName;
 use super::version::Version;
@@ -31,6 +34,10 @@ pub struct User {
     pub manager: Option<Manager>,
     /// Why the user is blocked.
     pub blocks: Blocks,
+    /// Whether the person behind the user proved to be that.
+    pub activation: Activation,
+    /// The language to speak to the user: what the source said first, else the tenant's default.
+    pub language: LanguageTag,
     /// What the source said in the tenant's own schemas.
     pub extensions: Extensions,
     /// The first 1,000 of the user's groups by id.
@@ -114,10 +121,13 @@ impl Blocks {
     }
 
     /// The source says whether the user is active. Idempotence is judged on the source's own reason alone.
-    pub fn set_source_active(&mut self, active: bool, cause: &Cause) {
+    pub fn set_source_active(&mut self, active: bool, cause: &Cause, administrator_yields: bool) {
         if active {
             self.provisioning = None;
             self.group_deleted = None;
+            if administrator_yields {
+                self.administrator = None;
+            }
         } else if self.provisioning.is_none() {
             self.provisioning = Some(cause.clone());
         }
@@ -175,8 +185,8 @@ impl NewUser {
     }
 
     /// The user that comes to be, without its extension values.
-    pub fn create(&self, id: UserId, cause: &Cause) -> User {
-        User {
+    pub fn create(&self, id: UserId, cause: &Cause, rules: &WriteRules) -> User {
+        let mut user = User {
             id,
             version: Version::FIRST,
             created_us: cause.since_us,
@@ -189,10 +199,21 @@ impl NewUser {
                 provisioning: (!self.source_active).then(|| cause.clone()),
                 ..Blocks::default()
             },
+            activation: Activation::at_creation(rules.mails_new_users),
+            language: language_of(&self.profile, &rules.default_language),
             extensions: Extensions::default(),
             groups: Vec::new(),
-        }
+        };
+        user.queue_mail();
+        user
     }
+}
+
+/// The language of a user with this profile.
+pub(crate) fn language_of(profile: &Profile, default: &LanguageTag) -> LanguageTag {
+    let list = profile.text(TextAttribute::PreferredLanguage);
+    let preferred = list.and_then(|list| language::preferred(list.as_str()).into_iter().next());
+    preferred.unwrap_or_else(|| default.clone())
 }
 
 /// One new value of a user.
@@ -225,6 +246,17 @@ pub struct UserUpdate {
     pub extensions: Option<Submitted>,
 }
 
+/// What a change of a user means for its mail in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailStep {
+    /// Nothing.
+    Keep,
+    /// It is queued, in place of one that is there.
+    Queue,
+    /// It goes.
+    Drop,
+}
+
 /// What differs between a user before and after.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
@@ -237,7 +269,8 @@ pub struct Difference {
 impl User {
     /// Puts a source's new values in. That the source wrote the user and left it active proves that the user is in
     /// scope: GROUP_DELETED goes.
-    pub fn apply(&mut self, changes: &[UserChange], cause: &Cause) {
+    pub fn apply(&mut self, changes: &[UserChange], cause: &Cause, rules: &WriteRules) {
+        let address = self.mail_address().cloned();
         for change in changes {
             match change.clone() {
                 UserChange::UserName(name) => self.user_name = name,
@@ -245,11 +278,56 @@ impl User {
                 UserChange::Text(attribute, text) => self.profile.set_text(attribute, text),
                 UserChange::List(attribute, elements) => self.profile.set_list(attribute, elements),
                 UserChange::Manager(id) => self.set_manager(id),
-                UserChange::SourceActive(active) => self.blocks.set_source_active(active, cause),
+                UserChange::SourceActive(active) => {
+                    let yields = rules.administrator_block_yields;
+                    self.blocks.set_source_active(active, cause, yields);
+                }
             }
         }
         if self.blocks.source_active() {
             self.blocks.group_deleted = None;
+        }
+        self.language = language_of(&self.profile, &rules.default_language);
+        if self.mail_address() != address.as_ref() {
+            self.activation.address_changed();
+        }
+        self.queue_mail();
+    }
+
+    /// Where mail for the user goes: to the primary address, else the first one for work, else the first.
+    pub fn mail_address(&self) -> Option<&Text> {
+        let address = |element: &'_ &Element| {
+            element
+                .text(SubAttribute::Value)
+                .is_some_and(|text| !text.as_str().is_empty())
+        };
+        let emails = || self.profile.list(ListAttribute::Emails).iter().filter(address);
+        let is_work = |element: &&Element| {
+            let label = element.text(SubAttribute::Type);
+            label.is_some_and(|label| label.as_str().eq_ignore_ascii_case("work"))
+        };
+        let primary = emails().find(|element| element.primary == Some(true));
+        let chosen = primary.or_else(|| emails().find(is_work)).or_else(|| emails().next());
+        chosen.and_then(|element| element.text(SubAttribute::Value))
+    }
+
+    /// Queues the activation mail if it is due and the user can have it; the last step of every change of a user. Says
+    /// whether it was queued.
+    pub fn queue_mail(&mut self) -> bool {
+        !self.blocks.any() && self.mail_address().is_some() && self.activation.queue()
+    }
+
+    /// What a change of this user means for its mail in the outbox.
+    pub fn mail_step(&self, before: Option<&Activation>) -> MailStep {
+        let is_queued = |activation: &Activation| {
+            activation.mail == ActivationMail::Queued && activation.status == ActivationStatus::Pending
+        };
+        let number = |activation: &Activation| activation.code_number;
+        let was = before.filter(|before| is_queued(before)).map(number);
+        match (was, is_queued(&self.activation).then(|| number(&self.activation))) {
+            (was, Some(now)) if was != Some(now) => MailStep::Queue,
+            (Some(_), None) if self.activation.status != ActivationStatus::Activated => MailStep::Drop,
+            (_, Some(_) | None) => MailStep::Keep,
         }
     }
 
@@ -271,6 +349,7 @@ impl User {
                 self.blocks.source_active() != before.blocks.source_active(),
             ),
             ("blocks", self.blocks != before.blocks),
+            ("activation", self.activation != before.activation),
         ];
         let lists = ListAttribute::ALL.iter().copied();
         let lists: Vec<_> = lists
@@ -315,8 +394,12 @@ mod tests {
         }
     }
 
+    fn rules() -> WriteRules {
+        WriteRules::without_mail()
+    }
+
     fn user() -> User {
-        NewUser::named("ada".parse().unwrap()).create(UserId::generate(), &cause(1))
+        NewUser::named("ada".parse().unwrap()).create(UserId::generate(), &cause(1), &rules())
     }
 
     fn group_deleted() -> GroupDeleted {
@@ -333,8 +416,8 @@ mod tests {
         let mut user = user();
         user.blocks.administrator = Some(cause(2));
 
-        user.apply(&[UserChange::SourceActive(false)], &cause(3));
-        user.apply(&[UserChange::SourceActive(false)], &cause(4));
+        user.apply(&[UserChange::SourceActive(false)], &cause(3), &rules());
+        user.apply(&[UserChange::SourceActive(false)], &cause(4), &rules());
 
         assert_eq!(
             user.blocks,
@@ -355,7 +438,7 @@ mod tests {
             administrator: Some(cause(2)),
         };
 
-        user.apply(&[UserChange::SourceActive(true)], &cause(3));
+        user.apply(&[UserChange::SourceActive(true)], &cause(3), &rules());
 
         assert_eq!(
             user.blocks,
@@ -374,8 +457,8 @@ mod tests {
         inactive.blocks.provisioning = Some(cause(2));
         let before = inactive.clone();
 
-        active.apply(&[], &cause(3));
-        inactive.apply(&[UserChange::ExternalId(None)], &cause(3));
+        active.apply(&[], &cause(3), &rules());
+        inactive.apply(&[UserChange::ExternalId(None)], &cause(3), &rules());
 
         assert_eq!(active.blocks, Blocks::default());
         assert_eq!(inactive, before);
@@ -393,7 +476,7 @@ mod tests {
             UserChange::SourceActive(false),
         ];
 
-        after.apply(&changes, &cause(2));
+        after.apply(&changes, &cause(2), &rules());
 
         let difference = after.difference(&before);
         assert_eq!(
@@ -402,5 +485,89 @@ mod tests {
         );
         assert_eq!(difference.lists, [ListAttribute::Roles]);
         assert!(before.difference(&before).is_empty());
+    }
+
+    fn email(value: &str, label: &str, primary: bool) -> Element {
+        let mut element = Element::with_primary(Some(primary));
+        let mut set = |sub, text: &str| element.set(ListAttribute::Emails, sub, Some(text.to_owned())).unwrap();
+        set(SubAttribute::Value, value);
+        set(SubAttribute::Type, label);
+        element
+    }
+
+    #[test]
+    fn mail_goes_to_the_primary_address_else_to_work_else_to_the_first() {
+        let mut user = user();
+        let mut address = |elements: Vec<Element>| {
+            user.profile.set_list(ListAttribute::Emails, elements);
+            user.mail_address().map(|text| text.as_str().to_owned())
+        };
+        let (home, work) = (email("h@x.io", "home", false), email("w@x.io", "Work", false));
+
+        assert_eq!(address(vec![]), None);
+        assert_eq!(address(vec![Element::default(), email("", "work", true)]), None);
+        assert_eq!(address(vec![home.clone()]).as_deref(), Some("h@x.io"));
+        assert_eq!(address(vec![home.clone(), work.clone()]).as_deref(), Some("w@x.io"));
+        let primary = email("p@x.io", "other", true);
+        assert_eq!(address(vec![home, work, primary]).as_deref(), Some("p@x.io"));
+    }
+
+    #[test]
+    fn a_mail_that_is_due_is_queued_when_the_user_is_unblocked_and_has_an_address() {
+        let rules = WriteRules {
+            mails_new_users: true,
+            ..rules()
+        };
+        let mut new = NewUser::named("ada".parse().unwrap());
+        new.source_active = false;
+        let mut user = new.create(UserId::generate(), &cause(1), &rules);
+        assert_eq!(user.activation.mail, ActivationMail::Due);
+        let emails = |value: &str| UserChange::List(ListAttribute::Emails, vec![email(value, "work", true)]);
+
+        user.apply(&[emails("a@x.io")], &cause(2), &rules);
+        assert_eq!(
+            (user.activation.mail, user.mail_step(None)),
+            (ActivationMail::Due, MailStep::Keep)
+        );
+        let before = user.activation.clone();
+        user.apply(&[UserChange::SourceActive(true)], &cause(3), &rules);
+        assert_eq!(user.activation.mail, ActivationMail::Queued);
+        assert_eq!(user.mail_step(Some(&before)), MailStep::Queue);
+
+        let before = user.activation.clone();
+        user.apply(&[emails("a@x.io")], &cause(4), &rules);
+        assert_eq!(
+            (&user.activation, user.mail_step(Some(&before))),
+            (&before, MailStep::Keep)
+        );
+        user.apply(&[emails("b@x.io")], &cause(5), &rules);
+        assert_eq!(
+            (user.activation.code_number, user.mail_step(Some(&before))),
+            (2, MailStep::Queue)
+        );
+        let before = user.activation.clone();
+        user.apply(&[UserChange::List(ListAttribute::Emails, vec![])], &cause(6), &rules);
+        assert_eq!(
+            (user.activation.mail, user.mail_step(Some(&before))),
+            (ActivationMail::Due, MailStep::Drop)
+        );
+    }
+
+    #[test]
+    fn an_administrators_block_yields_to_the_source_only_where_the_tenant_says_so() {
+        for yields in [false, true] {
+            let rules = WriteRules {
+                administrator_block_yields: yields,
+                ..rules()
+            };
+            let mut user = user();
+            user.blocks.administrator = Some(cause(2));
+
+            user.apply(&[], &cause(3), &rules);
+            assert!(user.blocks.administrator.is_some(), "only the source's word lifts it");
+            user.apply(&[UserChange::SourceActive(true)], &cause(3), &rules);
+
+            assert_eq!(user.blocks.administrator.is_none(), yields);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One file per service: message -> domain -> use case -> message. No query, no rule.
 
+mod activations;
 mod convert;
 mod extensions;
 mod filter;
@@ -11,6 +12,7 @@ mod tokens;
 mod user_messages;
 mod users;
 
+pub use activations::Activations;
 pub use groups::Groups;
 pub use search::Searches;
 pub use tenants::Tenants;

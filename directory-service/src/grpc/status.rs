@@ -57,6 +57,15 @@ impl From<DirectoryError> for Status {
                     token_source.as_ref().map_or("", |source| source.as_str()),
                 )
                 .into(),
+            E::AlreadyActivated => refusal(Code::FailedPrecondition, Reason::AlreadyActivated).into(),
+            E::ActivationRateLimited { wait_us } => {
+                let wait = Duration::from_micros(u64::try_from(*wait_us).unwrap_or_default());
+                refusal(Code::ResourceExhausted, Reason::ActivationRateLimited)
+                    .retry_after(wait)
+                    .into()
+            }
+            E::ActivationCodeInvalid => refusal(Code::FailedPrecondition, Reason::ActivationCodeInvalid).into(),
+            E::MailNotParked => refusal(Code::FailedPrecondition, Reason::MailNotParked).into(),
             E::Store(source) => store_failed(source.into(), source),
         }
     }

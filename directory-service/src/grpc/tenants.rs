@@ -1,6 +1,7 @@
 //! `TenantService`: messages to use cases and back.
 
 use directory_proto::v1 as proto;
+use directory_proto::v1::GroupDeletionPolicy as Policy;
 use directory_proto::v1::tenant_service_server::TenantService;
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
@@ -12,7 +13,11 @@ use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
 use crate::domain::actor::Actor;
 use crate::domain::id::TenantId;
-use crate::domain::tenant::{DisplayName, NewTenant, ProvisioningSource, Tenant, TenantSlug, TenantUpdate};
+use crate::domain::language::LanguageTag;
+use crate::domain::tenant::{
+    ActivationUrlTemplate, DisplayName, GroupDeletionPolicy, NewTenant, ProvisioningSource, Setting, Settings, Tenant,
+    TenantSlug,
+};
 use crate::page_token::{PageTokens, Question};
 
 /// Serves `TenantService`.
@@ -113,7 +118,7 @@ impl TenantService for Tenants {
         let proto::UpdateTenantRequest { tenant, update_mask } = request.into_inner();
         let tenant = tenant.unwrap_or_default();
         let actor = self.administrator_of(&caller, &tenant.slug).await?;
-        let update = masked(tenant, update_mask).map_err(DirectoryError::from)?;
+        let update = masked(&tenant, update_mask).map_err(DirectoryError::from)?;
         Ok(Response::new(
             self.directory.update_tenant(&actor, &update).await?.into(),
         ))
@@ -168,31 +173,93 @@ impl TryFrom<proto::CreateTenantRequest> for NewTenant {
     type Error = Invalid;
 
     fn try_from(wire: proto::CreateTenantRequest) -> Result<Self, Invalid> {
-        let proto::Tenant {
-            slug,
-            display_name,
-            provisioning_source,
-            strict_patch,
-            // Output only:
-            id: _,
-            create_time: _,
-            version: _,
-        } = wire.tenant.ok_or_else(|| Invalid::new("tenant", "is required"))?;
-        let slug: TenantSlug = slug
+        let tenant = wire.tenant.ok_or_else(|| Invalid::new("tenant", "is required"))?;
+        let slug: TenantSlug = tenant
+            .slug
             .parse()
             .map_err(|invalid: Invalid| Invalid::new("tenant.slug", invalid.rule()))?;
-        Ok(Self {
-            display_name: display_name_or(&display_name, slug.as_str())?,
-            provisioning_source: source_or_default(&provisioning_source)?,
-            slug,
-            strict_patch,
-        })
+        let name = if tenant.display_name.is_empty() {
+            slug.as_str()
+        } else {
+            &tenant.display_name
+        };
+        let mut settings = Settings::named(DisplayName::parse("tenant.display_name", name)?);
+        for path in SETTINGS.iter().filter(|path| is_given(&tenant, path)) {
+            setting(&tenant, path)?.apply_to(&mut settings);
+        }
+        Ok(Self { slug, settings })
     }
 }
 
-/// An empty name is the slug.
-fn display_name_or(text: &str, slug: &str) -> Result<DisplayName, Invalid> {
-    DisplayName::parse("tenant.display_name", if text.is_empty() { slug } else { text })
+/// The fields that `UpdateTenant` may name.
+const SETTINGS: [&str; 11] = [
+    "display_name",
+    "provisioning_source",
+    "strict_patch",
+    "activation_email_on_creation",
+    "default_language",
+    "on_group_deletion",
+    "administrator_block_yields_to_source",
+    "activation_validity_days",
+    "activation_url_template",
+    "mail_sender_name",
+    "mails_per_minute",
+];
+
+/// Whether a tenant to be created says something about a setting; what it leaves out has its default.
+fn is_given(tenant: &proto::Tenant, path: &str) -> bool {
+    match path {
+        "display_name" => !tenant.display_name.is_empty(),
+        "provisioning_source" => !tenant.provisioning_source.is_empty(),
+        "activation_email_on_creation" => tenant.activation_email_on_creation.is_some(),
+        "default_language" => !tenant.default_language.is_empty(),
+        "on_group_deletion" => tenant.on_group_deletion() != Policy::Unspecified,
+        "activation_validity_days" => tenant.activation_validity_days != 0,
+        "activation_url_template" => !tenant.activation_url_template.is_empty(),
+        "mail_sender_name" => !tenant.mail_sender_name.is_empty(),
+        "mails_per_minute" => tenant.mails_per_minute != 0,
+        _ => true, // booleans whose default is false
+    }
+}
+
+/// The setting at a path of the mask.
+fn setting(tenant: &proto::Tenant, path: &str) -> Result<Setting, Invalid> {
+    Ok(match path {
+        "display_name" => Setting::DisplayName(DisplayName::parse("tenant.display_name", &tenant.display_name)?),
+        "provisioning_source" => Setting::ProvisioningSource(source_or_default(&tenant.provisioning_source)?),
+        "strict_patch" => Setting::StrictPatch(tenant.strict_patch),
+        "activation_email_on_creation" => {
+            let wanted = tenant.activation_email_on_creation;
+            let rule = "must be true or false";
+            let wanted = wanted.ok_or_else(|| Invalid::new("tenant.activation_email_on_creation", rule))?;
+            Setting::ActivationEmailOnCreation(wanted)
+        }
+        "default_language" => {
+            let field = "tenant.default_language";
+            Setting::DefaultLanguage(LanguageTag::parse(field, &tenant.default_language)?)
+        }
+        "on_group_deletion" => Setting::OnGroupDeletion(policy(tenant.on_group_deletion)?),
+        "administrator_block_yields_to_source" => {
+            Setting::AdministratorBlockYieldsToSource(tenant.administrator_block_yields_to_source)
+        }
+        "activation_validity_days" => Setting::activation_validity_days(tenant.activation_validity_days)?,
+        "activation_url_template" => {
+            let template = Some(tenant.activation_url_template.as_str()).filter(|text| !text.is_empty());
+            let field = "tenant.activation_url_template";
+            let template = template.map(|text| ActivationUrlTemplate::parse(field, text));
+            Setting::ActivationUrlTemplate(template.transpose()?)
+        }
+        "mail_sender_name" => {
+            let name = Some(tenant.mail_sender_name.as_str()).filter(|name| !name.is_empty());
+            let name = name.map(|name| DisplayName::parse("tenant.mail_sender_name", name));
+            Setting::MailSenderName(name.transpose()?)
+        }
+        "mails_per_minute" => Setting::mails_per_minute(tenant.mails_per_minute)?,
+        _ => {
+            let rule = format!("may name {} only", SETTINGS.join(", "));
+            return Err(Invalid::new("update_mask", rule));
+        }
+    })
 }
 
 fn source_or_default(text: &str) -> Result<ProvisioningSource, Invalid> {
@@ -202,28 +269,24 @@ fn source_or_default(text: &str) -> Result<ProvisioningSource, Invalid> {
     ProvisioningSource::parse("tenant.provisioning_source", text)
 }
 
-fn masked(tenant: proto::Tenant, mask: Option<FieldMask>) -> Result<TenantUpdate, Invalid> {
+fn policy(wire: i32) -> Result<GroupDeletionPolicy, Invalid> {
+    match Policy::try_from(wire) {
+        Ok(Policy::BlockMembersLeftWithoutGroup) => Ok(GroupDeletionPolicy::BlockMembersLeftWithoutGroup),
+        Ok(Policy::BlockAllMembers) => Ok(GroupDeletionPolicy::BlockAllMembers),
+        Ok(Policy::KeepMembers) => Ok(GroupDeletionPolicy::KeepMembers),
+        Ok(Policy::Unspecified) | Err(_) => {
+            let rule = "must be BLOCK_MEMBERS_LEFT_WITHOUT_GROUP, BLOCK_ALL_MEMBERS or KEEP_MEMBERS";
+            Err(Invalid::new("tenant.on_group_deletion", rule))
+        }
+    }
+}
+
+fn masked(tenant: &proto::Tenant, mask: Option<FieldMask>) -> Result<Vec<Setting>, Invalid> {
     let paths = mask.unwrap_or_default().paths;
     if paths.is_empty() {
         return Err(Invalid::new("update_mask", "must name at least one field"));
     }
-    let mut update = TenantUpdate::default();
-    for path in paths {
-        match path.as_str() {
-            "display_name" => {
-                update.display_name = Some(DisplayName::parse("tenant.display_name", &tenant.display_name)?);
-            }
-            "provisioning_source" => {
-                update.provisioning_source = Some(source_or_default(&tenant.provisioning_source)?);
-            }
-            "strict_patch" => update.strict_patch = Some(tenant.strict_patch),
-            _ => {
-                let rule = "may name display_name, provisioning_source and strict_patch only";
-                return Err(Invalid::new("update_mask", rule));
-            }
-        }
-    }
-    Ok(update)
+    paths.iter().map(|path| setting(tenant, path)).collect()
 }
 
 impl From<Tenant> for proto::Tenant {
@@ -231,12 +294,28 @@ impl From<Tenant> for proto::Tenant {
         let Tenant {
             id,
             slug,
-            display_name,
-            provisioning_source,
-            strict_patch,
+            settings,
             version,
             created_us,
         } = tenant;
+        let Settings {
+            display_name,
+            provisioning_source,
+            strict_patch,
+            activation_email_on_creation,
+            default_language,
+            on_group_deletion,
+            administrator_block_yields_to_source,
+            activation_validity_days,
+            activation_url_template,
+            mail_sender_name,
+            mails_per_minute,
+        } = settings;
+        let policy = match on_group_deletion {
+            GroupDeletionPolicy::BlockMembersLeftWithoutGroup => Policy::BlockMembersLeftWithoutGroup,
+            GroupDeletionPolicy::BlockAllMembers => Policy::BlockAllMembers,
+            GroupDeletionPolicy::KeepMembers => Policy::KeepMembers,
+        };
         Self {
             id: id.to_string(),
             slug: slug.as_str().to_owned(),
@@ -245,6 +324,14 @@ impl From<Tenant> for proto::Tenant {
             provisioning_source: provisioning_source.as_str().to_owned(),
             strict_patch,
             version,
+            activation_email_on_creation: Some(activation_email_on_creation),
+            default_language: default_language.to_string(),
+            on_group_deletion: policy.into(),
+            administrator_block_yields_to_source,
+            activation_validity_days: activation_validity_days.into(),
+            activation_url_template: activation_url_template.map_or_else(String::new, |url| url.as_str().to_owned()),
+            mail_sender_name: mail_sender_name.map_or_else(String::new, |name| name.as_str().to_owned()),
+            mails_per_minute: mails_per_minute.into(),
         }
     }
 }

@@ -6,6 +6,7 @@ use proto::block::Reason;
 use super::convert::{ReadMask, timestamp};
 use super::extensions::{submitted, values_to_wire};
 use crate::domain::Invalid;
+use crate::domain::activation::{Activation, ActivationMail, ActivationStatus};
 use crate::domain::attribute::{ListAttribute, SubAttribute, TextAttribute};
 use crate::domain::id::UserId;
 use crate::domain::profile::{Element, Profile};
@@ -44,6 +45,8 @@ pub(super) const FIELDS: &[&str] = &[
     "enterprise",
     "groups",
     "extensions",
+    "activation",
+    "language",
 ];
 
 /// A user to be created; output-only fields are ignored.
@@ -127,7 +130,8 @@ fn read_change(user: &mut proto::User, path: &str) -> Result<Vec<UserChange>, In
             changes.push(manager);
             changes
         }
-        "id" | "version" | "create_time" | "update_time" | "blocked" | "blocks" | "groups" => {
+        "id" | "version" | "create_time" | "update_time" | "blocked" | "blocks" | "groups" | "activation"
+        | "language" => {
             return Err(Invalid::new("update_mask", "must not name output-only fields"));
         }
         _ => return Err(Invalid::new("update_mask", "names a field that a user does not have")),
@@ -264,10 +268,22 @@ fn from_address(address: proto::Address) -> Result<Element, Invalid> {
 
 /// The parts of users that a mask wants.
 pub(super) fn parts(mask: &ReadMask) -> UserParts {
-    let in_profile = |field: &&&str| match **field {
-        "id" | "version" | "create_time" | "update_time" | "user_name" | "external_id" => false,
-        "source_active" | "blocked" | "blocks" | "groups" | "extensions" => false,
-        _ => true,
+    let in_profile = |field: &&&str| {
+        let beside_it = [
+            "id",
+            "version",
+            "create_time",
+            "update_time",
+            "user_name",
+            "external_id",
+            "source_active",
+            "blocked",
+            "blocks",
+            "groups",
+            "extensions",
+            "activation",
+        ];
+        !beside_it.contains(*field)
     };
     UserParts {
         profile: FIELDS.iter().filter(in_profile).any(|field| mask.wants(field)),
@@ -297,6 +313,8 @@ fn whole(user: User) -> proto::User {
         profile,
         manager,
         blocks,
+        activation,
+        language,
         extensions,
         groups,
     } = user;
@@ -310,6 +328,8 @@ fn whole(user: User) -> proto::User {
         source_active: Some(blocks.source_active()),
         blocked: blocks.any(),
         blocks: blocks_to_wire(&blocks),
+        activation: Some(activation_to_wire(&activation)),
+        language: language.to_string(),
         extensions: values_to_wire(&extensions),
         ..proto::User::default()
     };
@@ -368,6 +388,36 @@ fn to_address(element: &Element) -> proto::Address {
     }
 }
 
+fn activation_to_wire(activation: &Activation) -> proto::Activation {
+    use proto::activation::{Mail, Status};
+    let Activation {
+        status,
+        mail,
+        expires_us,
+        activated_us,
+        code_number: _,
+        wrong_codes: _,
+        paused_until_us: _,
+        asked_us: _,
+    } = activation;
+    let status = match status {
+        ActivationStatus::NotActivated => Status::NotActivated,
+        ActivationStatus::Pending => Status::PendingActivation,
+        ActivationStatus::Activated => Status::Activated,
+    };
+    let mail = match mail {
+        ActivationMail::NotWanted => Mail::NotWanted,
+        ActivationMail::Due => Mail::Due,
+        ActivationMail::Queued => Mail::Queued,
+    };
+    proto::Activation {
+        status: status.into(),
+        mail: mail.into(),
+        code_expire_time: expires_us.map(timestamp),
+        activate_time: activated_us.map(timestamp),
+    }
+}
+
 fn blocks_to_wire(blocks: &Blocks) -> Vec<proto::Block> {
     let Blocks {
         provisioning,
@@ -410,7 +460,7 @@ fn clear_unwanted(wire: &mut proto::User, mask: &ReadMask) {
     keep! {
         create_time update_time user_name external_id name display_name nick_name profile_url title user_type
         preferred_language locale timezone source_active blocked blocks emails phone_numbers ims photos addresses
-        entitlements roles x509_certificates enterprise groups extensions
+        entitlements roles x509_certificates enterprise groups extensions activation language
     }
 }
 
@@ -421,6 +471,7 @@ mod tests {
     use super::*;
     use crate::domain::extension::Extensions;
     use crate::domain::id::GroupId;
+    use crate::domain::tenant::WriteRules;
     use crate::domain::user::{Manager, UserGroup};
 
     fn everything() -> proto::User {
@@ -456,7 +507,9 @@ mod tests {
             since_us: 1,
             actor: "token".to_owned(),
         };
-        new_user(wire).unwrap().create(UserId::generate(), &cause)
+        new_user(wire)
+            .unwrap()
+            .create(UserId::generate(), &cause, &WriteRules::without_mail())
     }
 
     #[test]
@@ -470,6 +523,8 @@ mod tests {
             id: read.id.clone(),
             version: 1,
             update_time: Some(timestamp(1)),
+            activation: Some(activation_to_wire(&Activation::default())),
+            language: "en".to_owned(),
             ..sent
         };
         assert_eq!(read, expected);

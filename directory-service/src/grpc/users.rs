@@ -1,17 +1,22 @@
 //! `UserService`: messages to use cases and back.
 
+use directory_proto::status::reason_of;
 use directory_proto::v1 as proto;
 use directory_proto::v1::user_service_server::UserService;
 use opentelemetry::metrics::Counter;
 use tonic::{Request, Response, Status};
 
-use super::convert::{PageFields, ReadMask, bind, fitting, seal};
+use super::convert::{PageFields, ReadMask, bind, fitting, seal, timestamp};
 use super::filter::{schemas, user_filter, user_order};
 use super::user_messages::{FIELDS, new_user, parts, to_wire, user_update};
 use crate::auth::Caller;
-use crate::directory::{Directory, DirectoryError};
+use crate::directory::{Directory, DirectoryError, Explanation, Whom};
+use crate::domain::Invalid;
+use crate::domain::actor::Actor;
+use crate::domain::change::ChangeKind;
 use crate::domain::id::UserId;
 use crate::domain::page::PAGE_BYTES;
+use crate::domain::refused_disable::Refusal;
 use crate::domain::version::Version;
 use crate::page_token::{PageTokens, Question};
 
@@ -37,21 +42,48 @@ impl Users {
         }
     }
 
-    /// A refused write that held a disable can leave a leaver in: somebody must look.
-    fn note_refusal<T>(
+    /// A refused write that held a disable can leave a leaver in: it is counted, and kept where the user is known.
+    async fn note_refusal<T>(
         &self,
         disables: bool,
+        actor: &Actor,
         user: Option<UserId>,
         written: Result<T, DirectoryError>,
     ) -> Result<T, Status> {
-        if disables && written.is_err() {
+        let Err(error) = written else {
+            return written.map_err(Status::from);
+        };
+        let attribute = match &error {
+            DirectoryError::Invalid(invalid) => invalid.field().to_owned(),
+            _ => String::new(),
+        };
+        let is_ours = matches!(error, DirectoryError::Store(_));
+        let status = Status::from(error);
+        if disables {
             self.refused_disables.add(1, &[]);
             tracing::warn!(
                 user.id = user.map(tracing::field::display),
                 "a refused write held the source's word that a user is not active"
             );
+            if let Some(user) = user.filter(|_| !is_ours) {
+                let reason = reason_of(&status).unwrap_or_default();
+                let reason = reason.as_str_name().to_owned();
+                self.keep_refusal(actor, user, &Refusal { reason, attribute }).await;
+            }
         }
-        written.map_err(Status::from)
+        Err(status)
+    }
+
+    /// The caller has its answer already: what cannot be kept is logged.
+    async fn keep_refusal(&self, actor: &Actor, user: UserId, refusal: &Refusal) {
+        match self.directory.keep_refused_disable(actor, user, refusal).await {
+            // Who may not write, or whom there is not, has nothing to be kept with.
+            Ok(()) | Err(DirectoryError::UserNotFound | DirectoryError::SourceConflict { .. }) => {}
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(user.id = %user, error, "a refused disable was not kept");
+            }
+        }
     }
 }
 
@@ -67,7 +99,7 @@ impl UserService for Users {
             Err(invalid) => Err(invalid.into()),
         };
         Ok(Response::new(to_wire(
-            self.note_refusal(disables, None, created)?,
+            self.note_refusal(disables, &actor, None, created).await?,
             None,
         )))
     }
@@ -151,7 +183,7 @@ impl UserService for Users {
         // A version that moved on is no refusal: who sent it reads and sends again.
         let refused = disables && !matches!(updated, Err(DirectoryError::VersionMismatch));
         Ok(Response::new(to_wire(
-            self.note_refusal(refused, Some(id), updated)?,
+            self.note_refusal(refused, &actor, Some(id), updated).await?,
             None,
         )))
     }
@@ -163,6 +195,109 @@ impl UserService for Users {
             .delete_user(&actor, find(&id)?, expected_version.map(Version::new))
             .await?;
         Ok(Response::new(()))
+    }
+
+    async fn block_user(
+        &self,
+        request: Request<proto::BlockUserRequest>,
+    ) -> Result<Response<proto::BlockUserResponse>, Status> {
+        let actor = Caller::of(&request)?.administrator()?;
+        let proto::BlockUserRequest { id, expected_version } = request.into_inner();
+        let expected = expected_version.map(Version::new);
+        let blocked = self.directory.block_user(&actor, find(&id)?, expected).await?;
+        Ok(Response::new(proto::BlockUserResponse {
+            user: Some(to_wire(blocked.user, None)),
+            source_may_lift: blocked.source_may_lift,
+        }))
+    }
+
+    async fn unblock_user(&self, request: Request<proto::UnblockUserRequest>) -> Result<Response<proto::User>, Status> {
+        let actor = Caller::of(&request)?.administrator()?;
+        let proto::UnblockUserRequest {
+            id,
+            expected_version,
+            group_deleted,
+        } = request.into_inner();
+        let expected = expected_version.map(Version::new);
+        let user = self
+            .directory
+            .unblock_user(&actor, find(&id)?, expected, group_deleted)
+            .await?;
+        Ok(Response::new(to_wire(user, None)))
+    }
+
+    async fn explain_user(
+        &self,
+        request: Request<proto::ExplainUserRequest>,
+    ) -> Result<Response<proto::ExplainUserResponse>, Status> {
+        let actor = Caller::of(&request)?.administrator()?;
+        let whom = match request.into_inner().user {
+            Some(proto::explain_user_request::User::Id(id)) => Whom::Id(find(&id)?),
+            Some(proto::explain_user_request::User::UserName(name)) => {
+                Whom::Name(name.parse().map_err(|_: Invalid| DirectoryError::UserNotFound)?)
+            }
+            None => {
+                let rule = "must be named by id or user_name";
+                return Err(DirectoryError::from(Invalid::new("user", rule)).into());
+            }
+        };
+        let explanation = self.directory.explain_user(actor.tenant, &whom).await?;
+        Ok(Response::new(explanation_to_wire(explanation)))
+    }
+
+    async fn report_refused_disable(
+        &self,
+        request: Request<proto::ReportRefusedDisableRequest>,
+    ) -> Result<Response<()>, Status> {
+        let actor = Caller::of(&request)?.provisioner()?;
+        let proto::ReportRefusedDisableRequest { id, reason, attribute } = request.into_inner();
+        let refusal = Refusal::parse(reason, attribute).map_err(DirectoryError::from)?;
+        self.refused_disables.add(1, &[]);
+        self.directory
+            .keep_refused_disable(&actor, find(&id)?, &refusal)
+            .await?;
+        Ok(Response::new(()))
+    }
+}
+
+fn explanation_to_wire(explanation: Explanation) -> proto::ExplainUserResponse {
+    let Explanation {
+        user,
+        mail,
+        refused_disables,
+        changes,
+    } = explanation;
+    let refused_disables = refused_disables.into_iter().map(|refused| proto::RefusedDisable {
+        time: Some(timestamp(refused.at_us)),
+        actor: refused.actor,
+        request_id: refused.request_id.unwrap_or_default(),
+        reason: refused.refusal.reason,
+        attribute: refused.refusal.attribute,
+    });
+    let changes = changes.into_iter().map(|change| proto::UserHistoryEntry {
+        time: Some(timestamp(change.at_us)),
+        kind: kind_name(change.kind).to_owned(),
+        version: change.version.get(),
+        attributes: change.attributes,
+        actor: change.actor,
+        source: change.source.unwrap_or_default(),
+        request_id: change.request_id.unwrap_or_default(),
+    });
+    proto::ExplainUserResponse {
+        user: Some(to_wire(user, None)),
+        mail: mail.map(Into::into),
+        refused_disables: refused_disables.collect(),
+        changes: changes.collect(),
+    }
+}
+
+const fn kind_name(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Created => "CREATED",
+        ChangeKind::Updated => "UPDATED",
+        ChangeKind::Deleted => "DELETED",
+        ChangeKind::MembersAdded => "MEMBERS_ADDED",
+        ChangeKind::MembersRemoved => "MEMBERS_REMOVED",
     }
 }
 

@@ -17,7 +17,8 @@ use crate::domain::id::{TenantId, parse_uuid};
 
 use columns::{Groups, Users};
 pub(super) use columns::{
-    blocked, first_group, first_member, group_column, group_operand, main_value, user_column, user_operand,
+    blocked, default_language, first_group, first_member, group_column, group_operand, has_mail_address, main_value,
+    unblocked, user_column, user_operand,
 };
 pub(super) use extensions::order_operand;
 

@@ -14,6 +14,7 @@ use super::extensions::{extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, group_column};
 use super::ids::{CHUNK, is_one_of};
 use super::paging::{Listing, Resources, SortKey};
+use super::rules;
 use super::users::{Intent, Locked};
 use crate::domain::attribute::GroupAttribute;
 use crate::domain::extension::Checked;
@@ -21,11 +22,9 @@ use crate::domain::filter::{GroupFilter, GroupOrderKey, Order};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::id::{GroupId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::tenant::ProvisioningSource;
 use crate::domain::text::ExternalId;
 use crate::domain::version::Version;
 
-const SOURCE: &str = "tenant_source";
 /// About how many bytes a group has beside its extension values; a name and an external id are short.
 const ROW_BYTES: i32 = 256;
 
@@ -256,19 +255,18 @@ pub async fn lock(
     intent: Intent,
 ) -> Result<Option<Locked<Group>>, StoreError> {
     let of_group = Expr::col((tenant::Entity, tenant::Column::Id)).eq(group_column(group::Column::TenantId));
-    let select = select(tenant, true)
-        .expr_as(Expr::col((tenant::Entity, tenant::Column::ProvisioningSource)), SOURCE)
+    let mut select = select(tenant, true);
+    rules::add_to(&mut select);
+    select
         .inner_join(tenant::Entity, of_group)
         .and_where(group_column(group::Column::Id).eq(id.uuid()))
-        .lock_with_tables(intent.lock(), [group::Entity])
-        .take();
+        .lock_with_tables(intent.lock(), [group::Entity]);
     let Some(row) = tx.query_one(&select).await? else {
         return Ok(None);
     };
-    let source = ProvisioningSource::from_row(row.try_get("", SOURCE)?);
     Ok(Some(Locked {
         resource: read(&row)?,
-        source,
+        rules: rules::read(&row)?,
     }))
 }
 

@@ -180,11 +180,7 @@ pub async fn delete_of_user(tx: &DatabaseTransaction, tenant: TenantId, user: Us
 /// [`StoreError`] of the database.
 #[instrument(name = "store.members_of_group.lock", skip_all, fields(group.id = %group))]
 pub async fn lock_of_group(tx: &DatabaseTransaction, tenant: TenantId, group: GroupId) -> Result<u64, StoreError> {
-    let members = Query::select()
-        .column((membership::Entity, membership::Column::UserId))
-        .from(membership::Entity)
-        .cond_where(of_group(tenant, group))
-        .take();
+    let members = members_of(tenant, group);
     let locked = Query::select()
         .column((user::Entity, user::Column::Id))
         .from(user::Entity)
@@ -194,6 +190,26 @@ pub async fn lock_of_group(tx: &DatabaseTransaction, tenant: TenantId, group: Gr
         .lock_with_tables(LockType::NoKeyUpdate, [user::Entity])
         .take();
     count_locked(tx, locked).await
+}
+
+/// The ids of the members of a group.
+pub(super) fn members_of(tenant: TenantId, group: GroupId) -> SelectStatement {
+    Query::select()
+        .column((membership::Entity, membership::Column::UserId))
+        .from(membership::Entity)
+        .cond_where(of_group(tenant, group))
+        .take()
+}
+
+/// A row if the user of the outer statement is in another group than this one.
+pub(super) fn other_group_of_user(group: GroupId) -> SelectStatement {
+    Query::select()
+        .expr(Expr::cust("1"))
+        .from(membership::Entity)
+        .and_where(column(membership::Column::TenantId).eq(user_column(user::Column::TenantId)))
+        .and_where(column(membership::Column::UserId).eq(user_column(user::Column::Id)))
+        .and_where(column(membership::Column::GroupId).ne(group.uuid()))
+        .take()
 }
 
 /// Runs a locking SELECT and brings only the number of its rows. SQLite has no row locks and needs none.

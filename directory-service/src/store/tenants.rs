@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
 use tracing::instrument;
 
@@ -11,7 +11,10 @@ use super::entities::{change, group, membership, tenant, tombstone, user};
 use super::error::StoreError;
 use crate::domain::FOLD_VERSION;
 use crate::domain::id::TenantId;
-use crate::domain::tenant::{DisplayName, ProvisioningSource, Tenant, TenantSlug};
+use crate::domain::language::LanguageTag;
+use crate::domain::tenant::{
+    ActivationUrlTemplate, DisplayName, GroupDeletionPolicy, ProvisioningSource, Settings, Tenant, TenantSlug,
+};
 
 /// Inserts a tenant.
 ///
@@ -19,16 +22,13 @@ use crate::domain::tenant::{DisplayName, ProvisioningSource, Tenant, TenantSlug}
 /// [`StoreError::Taken`] if another tenant has the slug.
 #[instrument(name = "store.tenants.insert", skip_all)]
 pub async fn insert<C: ConnectionTrait>(conn: &C, new: &Tenant) -> Result<(), StoreError> {
-    let row = tenant::ActiveModel {
-        id: Set(new.id.uuid()),
-        slug: Set(new.slug.as_str().to_owned()),
-        display_name: Set(new.display_name.as_str().to_owned()),
-        provisioning_source: Set(new.provisioning_source.as_str().to_owned()),
-        strict_patch: Set(new.strict_patch),
-        version: Set(new.version),
-        created_us: Set(new.created_us),
-        fold_version: Set(FOLD_VERSION),
-    };
+    let mut row = settings_columns(&new.settings);
+    row.id = Set(new.id.uuid());
+    row.slug = Set(new.slug.as_str().to_owned());
+    row.version = Set(new.version);
+    row.created_us = Set(new.created_us);
+    row.fold_version = Set(FOLD_VERSION);
+    row.next_mail_us = Set(0);
     tenant::Entity::insert(row).exec_without_returning(conn).await?;
     Ok(())
 }
@@ -43,7 +43,17 @@ pub async fn find<C: ConnectionTrait>(conn: &C, slug: &TenantSlug) -> Result<Opt
         .filter(tenant::Column::Slug.eq(slug.as_str()))
         .one(conn)
         .await?;
-    Ok(row.map(from_row))
+    row.map(from_row).transpose()
+}
+
+/// The tenant of this id.
+///
+/// # Errors
+/// Those of the database.
+#[instrument(name = "store.tenants.find_by_id", skip_all)]
+pub async fn find_by_id<C: ConnectionTrait>(conn: &C, tenant: TenantId) -> Result<Option<Tenant>, StoreError> {
+    let row = tenant::Entity::find_by_id(tenant.uuid()).one(conn).await?;
+    row.map(from_row).transpose()
 }
 
 /// The tenant, locked against other changes of its settings (PostgreSQL; SQLite has one writer).
@@ -56,7 +66,7 @@ pub async fn lock<C: ConnectionTrait>(conn: &C, tenant: TenantId) -> Result<Opti
         .lock(LockType::NoKeyUpdate)
         .one(conn)
         .await?;
-    Ok(row.map(from_row))
+    row.map(from_row).transpose()
 }
 
 /// The tenant, locked so that no row can be inserted that belongs to it (PostgreSQL; SQLite has one writer).
@@ -69,7 +79,7 @@ pub async fn lock_for_deletion<C: ConnectionTrait>(conn: &C, tenant: TenantId) -
         .lock(LockType::Update)
         .one(conn)
         .await?;
-    Ok(row.map(from_row))
+    row.map(from_row).transpose()
 }
 
 /// Writes the settings and the version of a locked tenant.
@@ -78,14 +88,10 @@ pub async fn lock_for_deletion<C: ConnectionTrait>(conn: &C, tenant: TenantId) -
 /// Those of the database.
 #[instrument(name = "store.tenants.update", skip_all)]
 pub async fn update<C: ConnectionTrait>(conn: &C, changed: &Tenant) -> Result<(), StoreError> {
+    let mut columns = settings_columns(&changed.settings);
+    columns.version = Set(changed.version);
     let done = tenant::Entity::update_many()
-        .col_expr(tenant::Column::DisplayName, Expr::value(changed.display_name.as_str()))
-        .col_expr(
-            tenant::Column::ProvisioningSource,
-            Expr::value(changed.provisioning_source.as_str()),
-        )
-        .col_expr(tenant::Column::StrictPatch, Expr::value(changed.strict_patch))
-        .col_expr(tenant::Column::Version, Expr::value(changed.version))
+        .set(columns)
         .filter(tenant::Column::Id.eq(changed.id.uuid()))
         .exec(conn)
         .await?;
@@ -106,7 +112,7 @@ pub async fn list<C: ConnectionTrait>(conn: &C, after: Option<&str>, limit: u64)
     if let Some(after) = after {
         select = select.filter(tenant::Column::Slug.gt(after));
     }
-    Ok(select.all(conn).await?.into_iter().map(from_row).collect())
+    select.all(conn).await?.into_iter().map(from_row).collect()
 }
 
 /// Whether the tenant has users or groups.
@@ -232,7 +238,44 @@ pub async fn delete<C: ConnectionTrait>(conn: &C, tenant: TenantId) -> Result<()
     Ok(())
 }
 
-pub(super) fn from_row(row: tenant::Model) -> Tenant {
+/// The columns of what an administrator can choose; the others are not set.
+fn settings_columns(settings: &Settings) -> tenant::ActiveModel {
+    let Settings {
+        display_name,
+        provisioning_source,
+        strict_patch,
+        activation_email_on_creation,
+        default_language,
+        on_group_deletion,
+        administrator_block_yields_to_source,
+        activation_validity_days,
+        activation_url_template,
+        mail_sender_name,
+        mails_per_minute,
+    } = settings;
+    let number = |number: u16| Set(i16::try_from(number).unwrap_or(i16::MAX));
+    tenant::ActiveModel {
+        id: NotSet,
+        slug: NotSet,
+        display_name: Set(display_name.as_str().to_owned()),
+        provisioning_source: Set(provisioning_source.as_str().to_owned()),
+        strict_patch: Set(*strict_patch),
+        version: NotSet,
+        created_us: NotSet,
+        fold_version: NotSet,
+        activation_email_on_creation: Set(*activation_email_on_creation),
+        default_language: Set(default_language.as_str().to_owned()),
+        on_group_deletion: Set(on_group_deletion.number()),
+        administrator_block_yields_to_source: Set(*administrator_block_yields_to_source),
+        activation_validity_days: number(*activation_validity_days),
+        activation_url_template: Set(activation_url_template.as_ref().map(|url| url.as_str().to_owned())),
+        mail_sender_name: Set(mail_sender_name.as_ref().map(|name| name.as_str().to_owned())),
+        mails_per_minute: number(*mails_per_minute),
+        next_mail_us: NotSet,
+    }
+}
+
+pub(super) fn from_row(row: tenant::Model) -> Result<Tenant, StoreError> {
     let tenant::Model {
         id,
         slug,
@@ -242,16 +285,43 @@ pub(super) fn from_row(row: tenant::Model) -> Tenant {
         version,
         created_us,
         fold_version: _,
+        activation_email_on_creation,
+        default_language,
+        on_group_deletion,
+        administrator_block_yields_to_source,
+        activation_validity_days,
+        activation_url_template,
+        mail_sender_name,
+        mails_per_minute,
+        next_mail_us: _,
     } = row;
-    Tenant {
+    Ok(Tenant {
         id: TenantId::from_uuid(id),
         slug: TenantSlug::from_row(slug),
-        display_name: DisplayName::from_row(display_name),
-        provisioning_source: ProvisioningSource::from_row(provisioning_source),
-        strict_patch,
+        settings: Settings {
+            display_name: DisplayName::from_row(display_name),
+            provisioning_source: ProvisioningSource::from_row(provisioning_source),
+            strict_patch,
+            activation_email_on_creation,
+            default_language: LanguageTag::from_row(default_language),
+            on_group_deletion: policy(on_group_deletion)?,
+            administrator_block_yields_to_source,
+            activation_validity_days: number(activation_validity_days)?,
+            activation_url_template: activation_url_template.map(ActivationUrlTemplate::from_row),
+            mail_sender_name: mail_sender_name.map(DisplayName::from_row),
+            mails_per_minute: number(mails_per_minute)?,
+        },
         version,
         created_us,
-    }
+    })
+}
+
+pub(super) fn number(number: i16) -> Result<u16, StoreError> {
+    u16::try_from(number).map_err(|_| StoreError::Unreadable("a tenant's number"))
+}
+
+pub(super) fn policy(number: i16) -> Result<GroupDeletionPolicy, StoreError> {
+    GroupDeletionPolicy::from_number(number).ok_or(StoreError::Unreadable("a group deletion policy"))
 }
 
 #[cfg(test)]

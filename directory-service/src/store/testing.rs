@@ -16,7 +16,7 @@ use super::migrations::Migrator;
 use crate::clock::ManualClock;
 use crate::directory::Directory;
 use crate::domain::FOLD_VERSION;
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, Agent};
 use crate::domain::attribute::{ListAttribute, SubAttribute};
 use crate::domain::id::{TenantId, UserId};
 use crate::domain::profile::Element;
@@ -130,6 +130,8 @@ impl TestDb {
             version: Set(1),
             created_us: Set(T0),
             fold_version: Set(FOLD_VERSION),
+            activation_email_on_creation: Set(false), // tests of activation set it
+            ..Default::default()
         };
         super::entities::tenant::Entity::insert(row)
             .exec_without_returning(self.db.writer())
@@ -137,7 +139,7 @@ impl TestDb {
             .unwrap();
         Actor {
             tenant: id,
-            token_id: TokenId::generate(),
+            agent: Agent::Token(TokenId::generate()),
             source: Some(ProvisioningSource::default()),
             request_id: Some("request-1".to_owned()),
             trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
@@ -211,7 +213,7 @@ pub(crate) fn email(value: &str) -> Element {
 
 /// The tables in which a resource stands by its own id or as a user.
 pub(crate) async fn rows_of(db: &TestDb, id: Uuid) -> Vec<&'static str> {
-    use super::entities::{membership, tombstone, user, user_value};
+    use super::entities::{mail, membership, refused_disable, tombstone, user, user_value};
     let conn = db.db.reader();
     let counts = [
         (
@@ -234,6 +236,22 @@ pub(crate) async fn rows_of(db: &TestDb, id: Uuid) -> Vec<&'static str> {
             "memberships",
             membership::Entity::find()
                 .filter(membership::Column::UserId.eq(id))
+                .count(conn)
+                .await
+                .unwrap(),
+        ),
+        (
+            "mails",
+            mail::Entity::find()
+                .filter(mail::Column::UserId.eq(id))
+                .count(conn)
+                .await
+                .unwrap(),
+        ),
+        (
+            "refused_disables",
+            refused_disable::Entity::find()
+                .filter(refused_disable::Column::UserId.eq(id))
                 .count(conn)
                 .await
                 .unwrap(),
@@ -283,6 +301,7 @@ pub(crate) async fn insert_users(db: &TestDb, actor: &Actor, count: usize) -> Ve
         search_keys: Set(serde_json::json!({})),
         extensions: Set(None),
         extension_keys: Set(None),
+        ..Default::default()
     });
     let rows: Vec<_> = rows.collect();
     for rows in rows.chunks(1_000) {

@@ -65,7 +65,7 @@ pub async fn find<C: ConnectionTrait>(conn: &C, id: TokenId) -> Result<Option<St
     let (secret_hash, revoked) = (row.secret_hash.clone(), row.revoked_us.is_some());
     let token = VerifiedToken {
         token: from_row(row)?,
-        tenant: tenant.map(tenants::from_row),
+        tenant: tenant.map(tenants::from_row).transpose()?,
     };
     Ok(Some(Stored {
         token,

@@ -17,15 +17,19 @@ use super::extensions::{extension_bytes, extension_columns, read_values};
 use super::filter::{self, Operand, user_column};
 use super::ids::is_one_of;
 use super::paging::{Listing, Resources, SortKey, document_bytes};
+use super::{memberships, rules};
+use crate::domain::activation::{Activation, ActivationMail, ActivationStatus};
 use crate::domain::attribute::{TextAttribute, UserAttribute};
 use crate::domain::extension::Checked;
 use crate::domain::filter::{Order, UserFilter, UserOrderKey};
+use crate::domain::fold;
 use crate::domain::id::{GroupId, TenantId, UserId};
+use crate::domain::language::{self, LanguageTag};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::profile::Profile;
-use crate::domain::tenant::ProvisioningSource;
+use crate::domain::tenant::WriteRules;
 use crate::domain::text::{ExternalId, Text};
-use crate::domain::user::{Blocks, Cause, GroupDeleted, Manager, User, UserParts};
+use crate::domain::user::{Blocks, Cause, GroupDeleted, Manager, User, UserParts, language_of};
 use crate::domain::user_name::UserName;
 use crate::domain::version::Version;
 
@@ -33,7 +37,7 @@ use crate::domain::version::Version;
 const MANAGER: &str = "manager";
 const MANAGER_FOUND: &str = "manager_found";
 const MANAGER_NAME: &str = "manager_name";
-const SOURCE: &str = "tenant_source";
+const DEFAULT_LANGUAGE: &str = "language_default";
 /// About how many bytes a user has beside its document.
 const ROW_BYTES: i32 = 256;
 /// The manager's name is in its document; the operator is the same text on both databases.
@@ -57,13 +61,13 @@ impl Intent {
     }
 }
 
-/// A row that is locked, and the tenant's provisioning source as this transaction sees it.
+/// A row that is locked, and the tenant's rules as this transaction sees them.
 #[derive(Clone, Debug)]
 pub struct Locked<T> {
     /// The resource.
     pub resource: T,
-    /// The source that may write it.
-    pub source: ProvisioningSource,
+    /// Who may write it, and what a write means.
+    pub rules: WriteRules,
 }
 
 /// A user that is locked in order to become a member.
@@ -187,6 +191,28 @@ pub async fn find<C: ConnectionTrait>(
     conn.query_one(&select).await?.map(|row| read(&row)).transpose()
 }
 
+/// The id of the user of this name.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.users.find_id", skip_all)]
+pub async fn find_id<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    name: &UserName,
+) -> Result<Option<UserId>, StoreError> {
+    let select = Query::select()
+        .column((user::Entity, user::Column::Id))
+        .from(user::Entity)
+        .cond_where(in_tenant(tenant))
+        .and_where(user_column(user::Column::UserNameKey).eq(name.key()))
+        .take();
+    let Some(row) = conn.query_one(&select).await? else {
+        return Ok(None);
+    };
+    Ok(Some(UserId::from_uuid(row.try_get("", "id")?)))
+}
+
 /// Reads the wanted parts of those of the users that exist, in no order. Who they are must have been chosen by what fits into a page.
 ///
 /// # Errors
@@ -300,8 +326,12 @@ pub(super) fn sort_key(key: UserOrderKey, tenant: TenantId, backend: DbBackend) 
                 | UserAttribute::UpdateTime
                 | UserAttribute::UserName
                 | UserAttribute::SourceActive
-                | UserAttribute::Blocked => false,
+                | UserAttribute::Blocked
+                | UserAttribute::Language
+                | UserAttribute::ActivationStatus => false,
                 UserAttribute::ExternalId
+                | UserAttribute::ActivationCodeExpireTime
+                | UserAttribute::ActivateTime
                 | UserAttribute::Manager
                 | UserAttribute::ManagerDisplayName
                 | UserAttribute::Text(_) => true,
@@ -328,21 +358,19 @@ pub async fn lock(
     id: UserId,
     intent: Intent,
 ) -> Result<Option<Locked<User>>, StoreError> {
-    let source = Expr::col((tenant::Entity, tenant::Column::ProvisioningSource));
     let of_user = Expr::col((tenant::Entity, tenant::Column::Id)).eq(user_column(user::Column::TenantId));
-    let select = select(tenant, UserParts::ALL)
-        .expr_as(source, SOURCE)
+    let mut select = select(tenant, UserParts::ALL);
+    rules::add_to(&mut select);
+    select
         .inner_join(tenant::Entity, of_user)
         .and_where(user_column(user::Column::Id).eq(id.uuid()))
-        .lock_with_tables(intent.lock(), [user::Entity])
-        .take();
+        .lock_with_tables(intent.lock(), [user::Entity]);
     let Some(row) = tx.query_one(&select).await? else {
         return Ok(None);
     };
-    let source = ProvisioningSource::from_row(row.try_get("", SOURCE)?);
     Ok(Some(Locked {
         resource: read(&row)?,
-        source,
+        rules: rules::read(&row)?,
     }))
 }
 
@@ -423,6 +451,41 @@ pub async fn lift_group_deleted(
     Ok(lifted)
 }
 
+/// Adds GROUP_DELETED to the locked members of a locked group that is being deleted: to all, or to those who are in no other
+/// group. Who has the reason already keeps it as it is. Says how many got it.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.users.block_members", skip_all, fields(group.id = %deleted.group_id))]
+pub async fn block_members(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    deleted: &GroupDeleted,
+    only_left_without_group: bool,
+) -> Result<u64, StoreError> {
+    let GroupDeleted {
+        cause,
+        group_id,
+        group_name,
+    } = deleted;
+    let mut update = Query::update();
+    update
+        .table(user::Entity)
+        .value(user::Column::GroupDeletedSinceUs, cause.since_us)
+        .value(user::Column::GroupDeletedActor, cause.actor.as_str())
+        .value(user::Column::GroupDeletedGroupId, group_id.uuid())
+        .value(user::Column::GroupDeletedGroupName, group_name.as_str())
+        .value(user::Column::Version, Expr::col(user::Column::Version).add(1))
+        .value(user::Column::UpdatedUs, cause.since_us)
+        .cond_where(in_tenant(tenant))
+        .and_where(user_column(user::Column::GroupDeletedSinceUs).is_null())
+        .and_where(user_column(user::Column::Id).in_subquery(memberships::members_of(tenant, *group_id)));
+    if only_left_without_group {
+        update.and_where(Expr::not_exists(memberships::other_group_of_user(*group_id)));
+    }
+    Ok(tx.execute(&update).await?.rows_affected())
+}
+
 fn in_tenant(tenant: TenantId) -> Condition {
     Condition::all().add(user_column(user::Column::TenantId).eq(tenant.uuid()))
 }
@@ -444,7 +507,10 @@ pub(super) fn select(tenant: TenantId, parts: UserParts) -> SelectStatement {
         };
         select.expr_as(value, column);
     }
-    select.from(user::Entity).cond_where(in_tenant(tenant));
+    select
+        .expr_as(filter::default_language(tenant), DEFAULT_LANGUAGE)
+        .from(user::Entity)
+        .cond_where(in_tenant(tenant));
     if parts.manager {
         let manager = Condition::all()
             .add(Expr::col((MANAGER, user::Column::TenantId)).eq(user_column(user::Column::TenantId)))
@@ -467,7 +533,8 @@ fn read(row: &QueryResult) -> Result<User, StoreError> {
         }),
         None => None,
     };
-    let blocks = blocks(&model);
+    let (blocks, activation) = (blocks(&model), activation(&model)?);
+    let default = LanguageTag::from_row(row.try_get("", DEFAULT_LANGUAGE)?);
     let profile: Profile =
         serde_json::from_value(model.document).map_err(|_| StoreError::Unreadable("a user's document"))?;
     Ok(User {
@@ -477,9 +544,11 @@ fn read(row: &QueryResult) -> Result<User, StoreError> {
         updated_us: model.updated_us,
         user_name: UserName::from_row(model.user_name, model.user_name_key),
         external_id: model.external_id.map(ExternalId::from_row),
+        language: language_of(&profile, &default),
         profile,
         manager,
         blocks,
+        activation,
         extensions: read_values(model.extensions)?,
         groups: Vec::new(),
     })
@@ -504,6 +573,25 @@ fn blocks(model: &user::Model) -> Blocks {
     }
 }
 
+fn activation(model: &user::Model) -> Result<Activation, StoreError> {
+    let unreadable = StoreError::Unreadable("the state of an activation");
+    let status = ActivationStatus::from_number(model.activation_status);
+    let mail = ActivationMail::from_number(model.activation_mail);
+    let (Some(status), Some(mail)) = (status, mail) else {
+        return Err(unreadable);
+    };
+    Ok(Activation {
+        status,
+        mail,
+        code_number: model.activation_code_number,
+        expires_us: model.activation_expires_us,
+        activated_us: model.activated_us,
+        wrong_codes: model.activation_wrong_codes,
+        paused_until_us: model.activation_paused_until_us,
+        asked_us: model.activation_asked_us,
+    })
+}
+
 /// Everything of a user that may change.
 fn columns(user: &User, extensions: Option<&Checked>) -> Result<user::ActiveModel, StoreError> {
     let (extensions, extension_keys) = extension_columns(extensions)?;
@@ -515,6 +603,9 @@ fn columns(user: &User, extensions: Option<&Checked>) -> Result<user::ActiveMode
         administrator,
     } = &user.blocks;
     let deleted = group_deleted.as_ref();
+    let activation = &user.activation;
+    let language = user.profile.text(TextAttribute::PreferredLanguage);
+    let language = language.and_then(|list| language::preferred(list.as_str()).into_iter().next());
     let document = serde_json::to_value(&user.profile).map_err(|_| StoreError::Unreadable("a user's document"))?;
     Ok(user::ActiveModel {
         tenant_id: NotSet,
@@ -536,6 +627,15 @@ fn columns(user: &User, extensions: Option<&Checked>) -> Result<user::ActiveMode
         group_deleted_group_name: Set(deleted.map(|deleted| deleted.group_name.as_str().to_owned())),
         administrator_since_us: since(administrator.as_ref()),
         administrator_actor: actor(administrator.as_ref()),
+        activation_status: Set(activation.status.number()),
+        activation_mail: Set(activation.mail.number()),
+        activation_code_number: Set(activation.code_number),
+        activation_expires_us: Set(activation.expires_us),
+        activated_us: Set(activation.activated_us),
+        activation_wrong_codes: Set(activation.wrong_codes),
+        activation_paused_until_us: Set(activation.paused_until_us),
+        activation_asked_us: Set(activation.asked_us),
+        language_key: Set(language.map(|tag| fold(tag.as_str()))),
         document: Set(document),
         search_keys: Set(search_keys(&user.profile)),
         extensions,

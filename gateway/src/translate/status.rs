@@ -64,7 +64,8 @@ pub fn to_scim(status: &Status) -> ScimError {
             403,
             format!(
                 "The tenant is provisioned by source {:?}, but the token speaks for {:?}. Only one source may write; \
-                 nothing was changed.",
+                 nothing was changed. Send a token that was issued for the tenant's source, or, if the tenant is to be \
+                 provisioned from elsewhere from now on, change its setting provisioning_source.",
                 named(status, "tenant_source"),
                 named(status, "token_source")
             ),
@@ -78,7 +79,11 @@ pub fn to_scim(status: &Status) -> ScimError {
         | Reason::TenantSlugTaken
         | Reason::TenantNotEmpty
         | Reason::ExtensionSchemaNotFound
-        | Reason::ExtensionSchemaInUse => unexpected(status),
+        | Reason::ExtensionSchemaInUse
+        | Reason::AlreadyActivated
+        | Reason::ActivationRateLimited
+        | Reason::ActivationCodeInvalid
+        | Reason::MailNotParked => unexpected(status),
     }
 }
 
@@ -223,6 +228,7 @@ mod tests {
             .metadata("token_source", "okta");
         let detail = to_scim(&refused.into()).detail;
         assert!(detail.contains("\"entra\"") && detail.contains("\"okta\""), "{detail}");
+        assert!(detail.contains("provisioning_source"), "{detail}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::domain::group::{Group, GroupUpdate, NewGroup};
 use crate::domain::id::{GroupId, UserId};
 use crate::domain::membership::{MembersChange, MembershipCheck};
 use crate::domain::page::PageRequest;
+use crate::domain::tenant::{GroupDeletionPolicy, Setting};
 use crate::domain::text::ExternalId;
 use crate::domain::user::{Blocks, Cause, GroupDeleted, UserChange, UserParts, UserUpdate};
 use crate::domain::version::Version;
@@ -381,6 +382,8 @@ on_every_database! { a_deleted_group_takes_its_memberships_along }
 async fn a_deleted_group_takes_its_memberships_along(db: TestDb) {
     let actor = db.tenant("acme").await;
     let directory = db.directory(&ManualClock::at(T0));
+    let keep = [Setting::OnGroupDeletion(GroupDeletionPolicy::KeepMembers)];
+    directory.update_tenant(&actor, &keep).await.unwrap();
     let ids = users(&directory, &actor, 2).await;
     let group = directory
         .create_group(&actor, &named("Sales", None, ids.clone()))

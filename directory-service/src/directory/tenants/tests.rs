@@ -3,7 +3,8 @@ use secrecy::ExposeSecret as _;
 use super::*;
 use crate::clock::ManualClock;
 use crate::directory::TokenOwner;
-use crate::domain::tenant::{DisplayName, ProvisioningSource};
+use crate::domain::actor::Agent;
+use crate::domain::tenant::{DisplayName, Setting, Settings};
 use crate::domain::token::{NewToken, Scope, Scopes, TokenId, TokenText};
 use crate::store::tenants::testing::{count, fill};
 use crate::store::testing::{TestDb, on_every_database};
@@ -20,7 +21,7 @@ on_every_database! {
 fn actor() -> Actor {
     Actor {
         tenant: TenantId::generate(),
-        token_id: TokenId::generate(),
+        agent: Agent::Token(TokenId::generate()),
         source: None,
         request_id: None,
         trace_id: None,
@@ -30,9 +31,7 @@ fn actor() -> Actor {
 fn new(slug: &str) -> NewTenant {
     NewTenant {
         slug: slug.parse().unwrap(),
-        display_name: DisplayName::parse("display_name", slug).unwrap(),
-        provisioning_source: ProvisioningSource::default(),
-        strict_patch: false,
+        settings: Settings::named(DisplayName::parse("display_name", slug).unwrap()),
     }
 }
 
@@ -77,19 +76,13 @@ async fn an_update_that_changes_nothing_leaves_no_trace(db: TestDb) {
     let actor = actor();
     directory.create_tenant(&actor, &new("acme")).await.unwrap();
 
-    let same = TenantUpdate {
-        strict_patch: Some(false),
-        ..TenantUpdate::default()
-    };
+    let same = [Setting::StrictPatch(false)];
     assert_eq!(directory.update_tenant(&actor, &same).await.unwrap().version, 1);
     assert_eq!(count(&db.db, "changes").await, 1);
 
-    let strict = TenantUpdate {
-        strict_patch: Some(true),
-        ..TenantUpdate::default()
-    };
+    let strict = [Setting::StrictPatch(true)];
     let updated = directory.update_tenant(&actor, &strict).await.unwrap();
-    assert_eq!((updated.version, updated.strict_patch), (2, true));
+    assert_eq!((updated.version, updated.settings.strict_patch), (2, true));
     assert_eq!(directory.get_tenant("acme").await.unwrap(), updated);
     assert_eq!(count(&db.db, "changes").await, 2);
 }

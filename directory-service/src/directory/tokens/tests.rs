@@ -2,7 +2,8 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::domain::tenant::{NewTenant, ProvisioningSource};
+use crate::domain::actor::Agent;
+use crate::domain::tenant::{NewTenant, ProvisioningSource, Settings};
 use crate::store::testing::{TestDb, on_every_database};
 
 const T0: i64 = 1_700_000_000_000_000;
@@ -17,16 +18,14 @@ on_every_database! {
 async fn tenant(directory: &Directory, slug: &str) -> TokenOwner {
     let actor = Actor {
         tenant: TenantId::generate(),
-        token_id: TokenId::generate(),
+        agent: Agent::Token(TokenId::generate()),
         source: None,
         request_id: None,
         trace_id: None,
     };
     let new = NewTenant {
         slug: slug.parse().unwrap(),
-        display_name: DisplayName::parse("display_name", slug).unwrap(),
-        provisioning_source: ProvisioningSource::default(),
-        strict_patch: false,
+        settings: Settings::named(DisplayName::parse("display_name", slug).unwrap()),
     };
     directory.create_tenant(&actor, &new).await.unwrap();
     TokenOwner::Tenant(actor)

@@ -177,7 +177,7 @@ async fn a_created_user_is_read_back_with_its_change_record(db: TestDb) {
     assert_eq!(created.manager, Some(manager));
     let cause = Cause {
         since_us: T0,
-        actor: actor.token_id.to_string(),
+        actor: actor.agent.to_string(),
     };
     assert_eq!(
         created.blocks,

@@ -27,6 +27,16 @@ pub struct Model {
     pub group_deleted_group_name: Option<String>,
     pub administrator_since_us: Option<i64>,
     pub administrator_actor: Option<String>,
+    pub activation_status: i16,
+    pub activation_mail: i16,
+    pub activation_code_number: i64,
+    pub activation_expires_us: Option<i64>,
+    pub activated_us: Option<i64>,
+    pub activation_wrong_codes: i32,
+    pub activation_paused_until_us: Option<i64>,
+    pub activation_asked_us: Option<i64>,
+    /// The key of the language that the source prefers for the user.
+    pub language_key: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub document: Json,
     #[sea_orm(column_type = "JsonBinary")]

@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 
 use sea_orm::DbBackend;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement};
+use sea_orm::sea_query::{CaseStatement, Condition, Expr, ExprTrait as _, Func, Query, SelectStatement};
 use uuid::Uuid;
 
 use super::{Columns, Operand, compile, extensions, present};
+use crate::domain::activation::ActivationStatus;
 use crate::domain::attribute::{
     BlockAttribute, ElementAttribute, GroupAttribute, ListAttribute, MemberAttribute, SubAttribute, TextAttribute,
     UserAttribute, UserGroupAttribute,
@@ -14,7 +15,8 @@ use crate::domain::attribute::{
 use crate::domain::filter::{Filter, GroupElement, Operator, UserElement};
 use crate::domain::fold;
 use crate::domain::id::TenantId;
-use crate::store::entities::{group, membership, user, user_value};
+use crate::store::entities::{group, membership, tenant, user, user_value};
+use crate::store::values;
 
 pub(super) struct Users {
     pub tenant: TenantId,
@@ -171,9 +173,41 @@ pub(in crate::store) fn user_operand(attribute: UserAttribute, tenant: TenantId,
         UserAttribute::Blocked => Operand::Truth(blocked()),
         UserAttribute::Manager => Operand::Id(manager(C::Id, tenant)),
         UserAttribute::ManagerDisplayName => Operand::Text(manager(C::DisplayNameKey, tenant)),
+        UserAttribute::Language => {
+            let own = user_column(C::LanguageKey);
+            Operand::Text(Func::coalesce([own, Func::lower(default_language(tenant)).into()]).into())
+        }
+        UserAttribute::ActivationStatus => Operand::Text(activation_status(backend)),
+        UserAttribute::ActivationCodeExpireTime => Operand::Number(user_column(C::ActivationExpiresUs)),
+        UserAttribute::ActivateTime => Operand::Number(user_column(C::ActivatedUs)),
         UserAttribute::Text(TextAttribute::DisplayName) => Operand::Text(user_column(C::DisplayNameKey)),
         UserAttribute::Text(TextAttribute::EmployeeNumber) => Operand::Text(user_column(C::EmployeeNumberKey)),
         UserAttribute::Text(text) => Operand::Text(search_key(text, backend)),
+    }
+}
+
+/// The language of the tenant's users who prefer none; tags are ASCII.
+pub(in crate::store) fn default_language(tenant: TenantId) -> Expr {
+    Query::select()
+        .column((tenant::Entity, tenant::Column::DefaultLanguage))
+        .from(tenant::Entity)
+        .and_where(Expr::col((tenant::Entity, tenant::Column::Id)).eq(tenant.uuid()))
+        .take()
+        .into()
+}
+
+/// The folded name of the status.
+fn activation_status(backend: DbBackend) -> Expr {
+    let is = |status: ActivationStatus| user_column(user::Column::ActivationStatus).eq(status.number());
+    let name: Expr = CaseStatement::new()
+        .case(is(ActivationStatus::Activated), "activated")
+        .case(is(ActivationStatus::Pending), "pending_activation")
+        .finally("not_activated")
+        .into();
+    if backend == DbBackend::Postgres {
+        Expr::cust_with_exprs("(($1) COLLATE \"C\")", [name])
+    } else {
+        name
     }
 }
 
@@ -182,6 +216,28 @@ pub(in crate::store) fn blocked() -> Expr {
     let [first, second, third] = &BlockColumns::ALL;
     let holds = |columns: &BlockColumns| user_column(columns.since).is_not_null();
     holds(first).or(holds(second)).or(holds(third))
+}
+
+/// Whether no block reason holds.
+pub(in crate::store) fn unblocked() -> Expr {
+    let [first, second, third] = &BlockColumns::ALL;
+    let absent = |columns: &BlockColumns| user_column(columns.since).is_null();
+    absent(first).and(absent(second)).and(absent(third))
+}
+
+/// Whether the user has a mail address, usable or not.
+pub(in crate::store) fn has_mail_address() -> Expr {
+    let address = value_column(user_value::Column::EmailKey);
+    Expr::exists(
+        Query::select()
+            .expr(Expr::cust("1"))
+            .from(user_value::Entity)
+            .and_where(value_column(user_value::Column::TenantId).eq(user_column(user::Column::TenantId)))
+            .and_where(value_column(user_value::Column::UserId).eq(user_column(user::Column::Id)))
+            .and_where(value_column(user_value::Column::Attribute).eq(values::number(ListAttribute::Emails)))
+            .and_where(address.ne(""))
+            .take(),
+    )
 }
 
 /// A column of the manager, if it is a user: who is not is left out on read, and so here.
@@ -253,7 +309,7 @@ fn of_list(list: ListAttribute, tenant: TenantId) -> SelectStatement {
     Query::select()
         .from(user_value::Entity)
         .and_where(value_column(user_value::Column::TenantId).eq(tenant.uuid()))
-        .and_where(value_column(user_value::Column::Attribute).eq(crate::store::values::number(list)))
+        .and_where(value_column(user_value::Column::Attribute).eq(values::number(list)))
         .take()
 }
 

@@ -492,10 +492,7 @@ async fn groups_members_and_blocks_can_be_asked_for(db: TestDb) {
         (not(blocks(compare("reason", O::Equal, "provisioning"))), &["ada"]),
         (blocks(compare("reason", O::NotEqual, "provisioning")), &[]),
         (blocks(compare("reason", O::Equal, "GROUP_DELETED")), &[]),
-        (
-            blocks(compare("actor", O::Equal, &actor.token_id.to_string())),
-            &["bob"],
-        ),
+        (blocks(compare("actor", O::Equal, &actor.agent.to_string())), &["bob"]),
         (
             blocks(Filter::And(vec![
                 compare("reason", O::StartsWith, "PROV"),

@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 
 mod m0001_directory;
 mod m0002_extensions;
+mod m0003_lifecycle;
 
 /// Runs the migrations.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_directory::Migration),
             Box::new(m0002_extensions::Migration),
+            Box::new(m0003_lifecycle::Migration),
         ]
     }
 }

@@ -18,6 +18,8 @@ pub(crate) fn known() -> Vec<String> {
 pub(crate) async fn empty(db: &Database) {
     let conn = db.writer();
     for table in [
+        "refused_disables",
+        "mails",
         "extension_values",
         "extension_schemas",
         "memberships",

@@ -1,0 +1,78 @@
+//! Everything that explains the state of a user to an administrator.
+
+use tracing::instrument;
+
+use super::activations::Whom;
+use super::{Directory, DirectoryError};
+use crate::domain::actor::Actor;
+use crate::domain::change::{RecordedChange, Resource};
+use crate::domain::id::{TenantId, UserId};
+use crate::domain::mail::Mail;
+use crate::domain::refused_disable::{Refusal, RefusedDisable};
+use crate::domain::user::{User, UserParts};
+use crate::store;
+use crate::store::users::Intent;
+
+/// How many changes are shown.
+const CHANGES: u64 = 20;
+
+/// What explains a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The user, with its groups.
+    pub user: User,
+    /// Its activation mail.
+    pub mail: Option<Mail>,
+    /// The newest refused requests that would have blocked it, the newest first.
+    pub refused_disables: Vec<RefusedDisable>,
+    /// Its newest changes, the newest first.
+    pub changes: Vec<RecordedChange>,
+}
+
+impl Directory {
+    /// Explains a user.
+    ///
+    /// # Errors
+    /// [`DirectoryError::UserNotFound`].
+    #[instrument(name = "directory.explain_user", skip_all, fields(tenant.id = %tenant))]
+    pub async fn explain_user(&self, tenant: TenantId, whom: &Whom) -> Result<Explanation, DirectoryError> {
+        let reader = self.db.reader();
+        let id = match whom {
+            Whom::Id(id) => Some(*id),
+            Whom::Name(name) => store::users::find_id(reader, tenant, name).await?,
+        };
+        let id = id.ok_or(DirectoryError::UserNotFound)?;
+        let user = self.get_user(tenant, id, UserParts::ALL).await?;
+        Ok(Explanation {
+            user,
+            mail: store::mails::find(reader, tenant, id).await?,
+            refused_disables: store::refused_disables::list(reader, tenant, id).await?,
+            changes: store::changes::of_resource(reader, tenant, Resource::User(id), CHANGES).await?,
+        })
+    }
+
+    /// Keeps that a request was refused which held the source's word that a user is not active.
+    ///
+    /// # Errors
+    /// [`DirectoryError::UserNotFound`], [`DirectoryError::SourceConflict`].
+    #[instrument(name = "directory.keep_refused_disable", skip_all, fields(tenant.id = %actor.tenant, user.id = %id))]
+    pub async fn keep_refused_disable(
+        &self,
+        actor: &Actor,
+        id: UserId,
+        refusal: &Refusal,
+    ) -> Result<(), DirectoryError> {
+        let now_us = self.clock.now_us();
+        self.db
+            .write(|tx| async move {
+                let locked = store::users::lock(&tx, actor.tenant, id, Intent::Change).await?;
+                let locked = locked.ok_or(DirectoryError::UserNotFound)?;
+                super::users::allow(actor, &locked.rules)?;
+                Ok(store::refused_disables::insert(&tx, actor, id, refusal, now_us).await?)
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests;
