@@ -1,8 +1,8 @@
 //! What only a directory that misbehaves can show: broken streams and lost races. The rest is shown with the real one
 //! by the system tests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -39,6 +39,7 @@ struct Fake {
     races_lost: AtomicI64,
     pages_read: AtomicUsize,
     users_read: AtomicUsize,
+    reports: Mutex<Vec<String>>,
 }
 
 type Answer<T> = Result<tonic::Response<T>, Status>;
@@ -102,6 +103,20 @@ impl UserService for Shared {
     }
     async fn delete_user(&self, _: tonic::Request<v1::DeleteUserRequest>) -> Answer<()> {
         unused()
+    }
+    async fn block_user(&self, _: tonic::Request<v1::BlockUserRequest>) -> Answer<v1::BlockUserResponse> {
+        unused()
+    }
+    async fn unblock_user(&self, _: tonic::Request<v1::UnblockUserRequest>) -> Answer<v1::User> {
+        unused()
+    }
+    async fn explain_user(&self, _: tonic::Request<v1::ExplainUserRequest>) -> Answer<v1::ExplainUserResponse> {
+        unused()
+    }
+    async fn report_refused_disable(&self, request: tonic::Request<v1::ReportRefusedDisableRequest>) -> Answer<()> {
+        let v1::ReportRefusedDisableRequest { id, reason, .. } = request.into_inner();
+        self.0.reports.lock().unwrap().push(format!("{id} {reason}"));
+        Err(Status::internal("full"))
     }
 }
 
@@ -402,4 +417,45 @@ async fn a_patch_with_if_match_is_applied_once() {
         (response.status().as_u16(), fake.races_lost.load(Ordering::SeqCst)),
         (412, 0)
     );
+}
+
+#[tokio::test]
+async fn a_refused_disable_is_told_once_and_answered_the_same_if_it_cannot_be_noted() {
+    let disable = r#"{"op": "Replace", "path": "active", "value": "False"}"#;
+    let put = || {
+        Request::builder()
+            .method(Method::PUT)
+            .uri(format!("/scim/v2/Users/{ID}"))
+    };
+    for (request, body, told) in [
+        (
+            patch().0,
+            format!(r#"{{"Operations": [{disable}, {{"op": "add", "path": "nobody", "value": 1}}]}}"#),
+            Some("invalidPath"),
+        ),
+        (
+            patch().0.uri(format!("/scim/v2/Users/{ID}?attributes=%ZZ")),
+            format!(r#"{{"Operations": [{disable}]}}"#),
+            Some("invalidValue"),
+        ),
+        (
+            put(),
+            r#"{"userName": 7, "active": false}"#.to_owned(),
+            Some("invalidValue"),
+        ),
+        (put(), r#"{"userName": 7, "active": true}"#.to_owned(), None),
+        (
+            patch().0,
+            r#"{"Operations": [{"op": "add", "path": "nobody", "value": 1}]}"#.to_owned(),
+            None,
+        ),
+        (patch().0.header("if-match", "W/\"9\""), patch().1.to_owned(), None),
+    ] {
+        let (response, fake) = ask(Fake::default(), request, &body).await;
+
+        let status = response.status().as_u16();
+        assert!([400, 412].contains(&status), "{status}: {body}");
+        let expected: Vec<String> = told.map(|reason| format!("{ID} {reason}")).into_iter().collect();
+        assert_eq!(*fake.reports.lock().unwrap(), expected, "{body}");
+    }
 }

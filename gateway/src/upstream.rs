@@ -22,6 +22,8 @@ use crate::translate::link::BaseUrl;
 
 /// A group may change by 100,000 members in one call.
 const GROUP_WRITE_TIMEOUT: Duration = Duration::from_secs(45);
+/// The caller waits for its refusal meanwhile.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Members are read in pages of this size.
 const MEMBERS_A_PAGE: i32 = 1_000;
 
@@ -146,6 +148,17 @@ impl TenantDirectory {
     /// Changes what the request's mask names.
     pub async fn update_user(&self, request: v1::UpdateUserRequest) -> Result<v1::User, ScimError> {
         answer(self.client.users().update_user(request).await)
+    }
+
+    /// Tells that a write which held a disable was refused before the directory was asked.
+    pub async fn report_refused_disable(&self, id: &str, reason: String) -> Result<(), ScimError> {
+        let request = v1::ReportRefusedDisableRequest {
+            id: id.to_owned(),
+            reason,
+            attribute: String::new(),
+        };
+        let hurried = self.client.clone().with_timeout(REPORT_TIMEOUT);
+        answer(hurried.users().report_refused_disable(request).await)
     }
 
     /// Deletes a user for good.

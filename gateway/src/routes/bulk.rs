@@ -62,7 +62,7 @@ async fn run(
     let request = BulkRequest::parse(body, base.as_str())?;
     tracing::Span::current().record("scim.operations", request.operations.len());
     let times = times(parts.extensions.get().copied());
-    let door = RouterDoor::new(gateway, parts);
+    let door = RouterDoor::new(gateway, directory.clone(), parts);
     let results = Run::new(&door, base, request, times).finish().await;
     Ok(response::scim(StatusCode::OK, &bulk::response(results)))
 }

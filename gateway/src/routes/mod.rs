@@ -6,6 +6,7 @@ mod discovery;
 mod groups;
 mod list;
 mod members;
+mod refused;
 mod search;
 mod stored;
 mod users;

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use axum::response::{IntoResponse as _, Response};
 use directory_proto::v1;
 use http::StatusCode;
+use serde_json::Value;
 use tracing::instrument;
 
 use super::list::{self, Found, SEARCH_BYTES, Selection, Window};
+use super::refused::{self, Refusal};
 use super::stored::Races;
 use super::{mode, projection, translator, view};
 use crate::extract::{IfMatch, IfNoneMatch, ResourceId, ScimJson, ScimQuery};
 use crate::response;
+use crate::scim::disable;
 use crate::scim::error::ScimError;
 use crate::scim::list::ListRequest;
 use crate::scim::mutability::{self, put_depends_on_stored};
@@ -44,7 +47,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    pub(super) fn body(&self, user: v1::User) -> serde_json::Value {
+    pub(super) fn body(&self, user: v1::User) -> Value {
         self.projection
             .apply(translate::user::to_scim(user, self.resource_type, self.view, self.base))
     }
@@ -147,21 +150,34 @@ pub async fn replace(
     directory: TenantDirectory,
     base: BaseUrl,
     ResourceId(id): ResourceId,
-    query: ScimQuery,
+    query: Result<ScimQuery, ScimError>,
     if_match: IfMatch,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(directory.resource_type(KIND), &query)?;
+    let disables = disable::in_resource(&body);
+    let replaced = replace_user(&directory, &base, &id, query, if_match, body).await;
+    refused::answer(&directory, &id, disables, replaced).await
+}
+
+async fn replace_user(
+    directory: &TenantDirectory,
+    base: &BaseUrl,
+    id: &str,
+    query: Result<ScimQuery, ScimError>,
+    if_match: IfMatch,
+    body: Value,
+) -> Result<Response, Refusal> {
+    let projection = projection(directory.resource_type(KIND), &query?)?;
     let wanted = Resource::parse(directory.resource_type(KIND), body)?;
     let replaced = if put_depends_on_stored(directory.resource_type(KIND)) {
-        replace_stored(&directory, &base, &id, &if_match, &wanted).await?
+        replace_stored(directory, base, id, &if_match, &wanted).await?
     } else {
-        let expected_version = if_match.expected(version(&directory, &id)).await?;
-        let request = translate::user::replacing(id, &wanted, expected_version);
-        directory.update_user(request).await?
+        let expected_version = if_match.expected(version(directory, id)).await?;
+        let request = translate::user::replacing(id.to_owned(), &wanted, expected_version);
+        directory.update_user(request).await.map_err(Refusal::Directory)?
     };
     let projection = projection.after_write(wanted.named());
-    let shown = Shown::to(&directory, &projection, &base);
+    let shown = Shown::to(directory, &projection, base);
     Ok(shown.answer(StatusCode::OK, replaced))
 }
 
@@ -172,7 +188,7 @@ async fn replace_stored(
     id: &str,
     if_match: &IfMatch,
     wanted: &Resource,
-) -> Result<v1::User, ScimError> {
+) -> Result<v1::User, Refusal> {
     let mut races = Races::of(if_match);
     loop {
         let stored = directory.get_user(id, false).await?;
@@ -180,7 +196,8 @@ async fn replace_stored(
         let before = translate::user::to_scim(stored.clone(), &wanted.resource_type, view(directory.caller()), base);
         let wanted = mutability::replace(&before, wanted.clone())?;
         let request = translate::user::replacing_stored(stored, &wanted);
-        if let Some(replaced) = races.settle(directory.update_user(request).await).await? {
+        let written = races.settle(directory.update_user(request).await).await;
+        if let Some(replaced) = written.map_err(Refusal::Directory)? {
             return Ok(replaced);
         }
     }
@@ -192,23 +209,37 @@ pub async fn patch(
     directory: TenantDirectory,
     base: BaseUrl,
     ResourceId(id): ResourceId,
-    query: ScimQuery,
+    query: Result<ScimQuery, ScimError>,
     if_match: IfMatch,
     ScimJson(body): ScimJson,
 ) -> Result<Response, ScimError> {
-    let projection = projection(directory.resource_type(KIND), &query)?;
+    let disables = disable::in_patch(&body);
+    let patched = patch_user(&directory, &base, &id, query, if_match, body).await;
+    refused::answer(&directory, &id, disables, patched).await
+}
+
+async fn patch_user(
+    directory: &TenantDirectory,
+    base: &BaseUrl,
+    id: &str,
+    query: Result<ScimQuery, ScimError>,
+    if_match: IfMatch,
+    body: Value,
+) -> Result<Response, Refusal> {
+    let projection = projection(directory.resource_type(KIND), &query?)?;
     let patch = PatchRequest::parse(body)?;
     let mut races = Races::of(&if_match);
     loop {
-        let stored = directory.get_user(&id, false).await?;
+        let stored = directory.get_user(id, false).await?;
         if_match.check(stored.version)?;
         let resource_type = directory.resource_type(KIND);
-        let before = translate::user::to_scim(stored.clone(), resource_type, view(directory.caller()), &base);
+        let before = translate::user::to_scim(stored.clone(), resource_type, view(directory.caller()), base);
         let patched = patch.apply(before, mode(directory.caller()))?;
         let request = translate::user::patching(stored, &patched);
-        if let Some(updated) = races.settle(directory.update_user(request).await).await? {
+        let written = races.settle(directory.update_user(request).await).await;
+        if let Some(updated) = written.map_err(Refusal::Directory)? {
             let projection = projection.after_write(patched.named);
-            let shown = Shown::to(&directory, &projection, &base);
+            let shown = Shown::to(directory, &projection, base);
             return Ok(shown.answer(StatusCode::OK, updated));
         }
     }

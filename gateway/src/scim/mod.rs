@@ -7,6 +7,7 @@
 
 pub mod attribute_path;
 pub mod bulk;
+pub mod disable;
 pub mod error;
 pub mod filter;
 mod fold;

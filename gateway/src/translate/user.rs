@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use directory_proto::v1;
+use directory_proto::v1::activation::Status;
 use directory_proto::v1::block::Reason;
 use prost_types::FieldMask;
 use serde_json::{Map, Value};
@@ -11,8 +12,8 @@ use serde_json::{Map, Value};
 use super::extension::{self, has_registered, keep_unknown};
 use super::link::BaseUrl;
 use super::{
-    ActiveView, Attributes, boolean, elements, field, meta, object, resource, snake_case, text, value_from_scim,
-    value_to_scim,
+    ActiveView, Attributes, boolean, elements, field, meta, object, resource, snake_case, text, time_text,
+    value_from_scim, value_to_scim,
 };
 use crate::scim::attribute_path::AttributePath;
 use crate::scim::patch::Patched;
@@ -44,7 +45,15 @@ const WRITABLE: [&str; 20] = [
 ];
 
 /// What the directory makes, except `groups`, `id` and `version`.
-const MADE: [&str; 5] = ["create_time", "update_time", "source_active", "blocked", "blocks"];
+const MADE: [&str; 7] = [
+    "create_time",
+    "update_time",
+    "source_active",
+    "blocked",
+    "blocks",
+    "activation",
+    "language",
+];
 
 /// Which fields to read: all, or all but `groups`, which cost a query.
 pub fn read_mask(resource_type: &ResourceType, groups: bool) -> Option<FieldMask> {
@@ -152,6 +161,8 @@ pub fn to_scim(user: v1::User, resource_type: &Arc<ResourceType>, view: ActiveVi
         enterprise,
         groups,
         extensions,
+        activation,
+        language,
     } = user;
     let meta = meta(ResourceKind::User, base.user(&id), version, create_time, update_time);
     let mut user = Attributes::default();
@@ -195,7 +206,7 @@ pub fn to_scim(user: v1::User, resource_type: &Arc<ResourceType>, view: ActiveVi
             .map(|work| enterprise_to_scim(work, base))
             .unwrap_or_default(),
     );
-    user.object(&STATUS.id, status_to_scim(blocked, &blocks));
+    user.object(&STATUS.id, status_to_scim(blocked, &blocks, activation, language));
     extension::to_scim(&mut user, &extensions, resource_type);
     resource(resource_type, user)
 }
@@ -278,7 +289,12 @@ fn enterprise_to_scim(enterprise: v1::EnterpriseUser, base: &BaseUrl) -> Attribu
     enterprise
 }
 
-fn status_to_scim(blocked: bool, blocks: &[v1::Block]) -> Attributes {
+fn status_to_scim(
+    blocked: bool,
+    blocks: &[v1::Block],
+    activation: Option<v1::Activation>,
+    language: String,
+) -> Attributes {
     let reasons = blocks.iter().filter_map(|block| match block.reason() {
         Reason::Unspecified => None,
         reason @ (Reason::Provisioning | Reason::GroupDeleted | Reason::Administrator) => {
@@ -288,6 +304,18 @@ fn status_to_scim(blocked: bool, blocks: &[v1::Block]) -> Attributes {
     let mut status = Attributes::default();
     status.boolean("blocked", Some(blocked));
     status.list("blockReasons", reasons.collect());
+    status.text("language", Some(language).filter(|language| !language.is_empty()));
+    if let Some(activation) = activation {
+        let name = match activation.status() {
+            Status::Unspecified => None,
+            name @ (Status::NotActivated | Status::PendingActivation | Status::Activated) => {
+                Some(name.as_str_name().to_owned())
+            }
+        };
+        status.text("activationStatus", name);
+        status.text("activationCodeExpires", time_text(activation.code_expire_time));
+        status.text("activatedAt", time_text(activation.activate_time));
+    }
     status
 }
 
@@ -324,6 +352,8 @@ pub fn from_scim(resource: &Resource) -> v1::User {
         blocked: false,
         blocks: Vec::new(),
         groups: Vec::new(),
+        activation: None,
+        language: String::new(),
         extensions: extension::from_scim(resource),
     }
 }
@@ -462,6 +492,13 @@ mod tests {
                 id: OTHER.to_owned(),
                 display_name: "Sales".to_owned(),
             }],
+            activation: Some(v1::Activation {
+                status: Status::Activated.into(),
+                mail: v1::activation::Mail::Queued.into(),
+                code_expire_time: Some(Timestamp { seconds: 120, nanos: 0 }),
+                activate_time: Some(Timestamp { seconds: 90, nanos: 0 }),
+            }),
+            language: "fr-CH".to_owned(),
             ..v1::User::default()
         };
 
@@ -479,7 +516,9 @@ mod tests {
                             "$ref": format!("https://scim.example.com/scim/v2/Groups/{OTHER}")}],
                 ENTERPRISE_USER.id.as_str(): {"manager": {"value": OTHER, "displayName": "Boss",
                                      "$ref": format!("https://scim.example.com/scim/v2/Users/{OTHER}")}},
-                STATUS.id.as_str(): {"blocked": true, "blockReasons": ["GROUP_DELETED"]},
+                STATUS.id.as_str(): {"blocked": true, "blockReasons": ["GROUP_DELETED"], "language": "fr-CH",
+                                     "activationStatus": "ACTIVATED", "activatedAt": "1970-01-01T00:01:30Z",
+                                     "activationCodeExpires": "1970-01-01T00:02:00Z"},
                 "meta": {"resourceType": "User", "created": "1970-01-01T00:00:00.25Z",
                          "lastModified": "1970-01-01T00:01:00Z", "version": "W/\"7\"",
                          "location": format!("https://scim.example.com/scim/v2/Users/{ID}")},

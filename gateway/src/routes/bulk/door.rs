@@ -17,9 +17,10 @@ use tower::ServiceExt as _;
 use crate::error::SCIM_JSON;
 use crate::extract::{Host, RequestId};
 use crate::routes;
+use crate::routes::refused;
 use crate::scim::bulk::{Endpoint, Method};
 use crate::scim::error::ScimError;
-use crate::upstream::Gateway;
+use crate::upstream::{Gateway, TenantDirectory};
 
 /// What is known of the whole request's body and preconditions, and is not true of an operation's.
 const OF_THE_WHOLE: [HeaderName; 9] = [
@@ -77,11 +78,15 @@ impl From<ScimError> for Reply {
 /// Where operations are sent.
 pub trait Door {
     fn send(&self, single: Single) -> impl Future<Output = Reply> + Send;
+
+    /// Tells that an operation which would have disabled this user was refused without being sent.
+    fn refused_disable(&self, user: &str, reply: &Reply) -> impl Future<Output = ()> + Send;
 }
 
 /// The routes of this gateway, for one caller.
 pub struct RouterDoor {
     router: Router,
+    directory: TenantDirectory,
     headers: HeaderMap,
     uri: Uri,
     request_id: Option<RequestId>,
@@ -90,7 +95,7 @@ pub struct RouterDoor {
 
 impl RouterDoor {
     /// `whole` is the head of the bulk request.
-    pub fn new(gateway: Gateway, whole: Parts) -> Self {
+    pub fn new(gateway: Gateway, directory: TenantDirectory, whole: Parts) -> Self {
         let mut headers = whole.headers;
         for name in OF_THE_WHOLE {
             headers.remove(name);
@@ -98,6 +103,7 @@ impl RouterDoor {
         headers.insert(CONTENT_TYPE, SCIM_JSON);
         Self {
             router: routes::resources().with_state(gateway),
+            directory,
             headers,
             uri: whole.uri,
             request_id: whole.extensions.get().cloned(),
@@ -169,6 +175,11 @@ impl Door for RouterDoor {
         match self.router.clone().oneshot(request).await {
             Ok(response) => reply(response).await,
         }
+    }
+
+    async fn refused_disable(&self, user: &str, reply: &Reply) {
+        let scim_type = reply.error.as_ref().and_then(|error| error["scimType"].as_str());
+        refused::tell(&self.directory, user, reply.status, scim_type).await;
     }
 }
 

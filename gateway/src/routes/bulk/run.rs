@@ -84,7 +84,22 @@ impl<'a, D: Door> Run<'a, D> {
     async fn run(&mut self, operation: usize) -> Reply {
         match self.prepare(operation) {
             Ok(single) => self.send(single).await,
-            Err(error) => error.into(),
+            Err(error) => {
+                let reply = Reply::from(error);
+                self.tell_of_refusal(operation, &reply).await;
+                reply
+            }
+        }
+    }
+
+    /// Tells of an operation that was refused without being sent, and would have disabled a user.
+    async fn tell_of_refusal(&self, operation: usize, reply: &Reply) {
+        let BulkOperation { path, disables, .. } = &self.operations[operation];
+        let users = path
+            .as_ref()
+            .filter(|path| *disables && path.endpoint == Endpoint::Users);
+        if let Some(user) = users.and_then(|path| path.resource.as_ref()) {
+            self.door.refused_disable(&self.named(user), reply).await;
         }
     }
 

@@ -30,6 +30,8 @@ struct Memory {
     keeps: bool,
     /// What was sent, as far as it was answered.
     sent: Mutex<Vec<(Method, String)>>,
+    /// Whose disables were told to be refused, and the status of each.
+    refused: Mutex<Vec<(String, u16)>>,
 }
 
 impl Memory {
@@ -113,6 +115,10 @@ impl Door for Memory {
             std::future::pending::<()>().await;
         }
         self.answer(single)
+    }
+
+    async fn refused_disable(&self, user: &str, reply: &Reply) {
+        self.refused.lock().unwrap().push((user.to_owned(), reply.status));
     }
 }
 
@@ -290,6 +296,30 @@ async fn what_is_not_begun_in_time_is_503_and_what_was_done_is_told() {
     assert!(detail(&results[1]).contains("may have been done or not"));
     assert!(detail(&results[2]).contains("was not begun"));
     assert!(memory.references().keys().eq(["a"]));
+}
+
+#[tokio::test]
+async fn a_disable_that_is_refused_before_it_is_sent_is_told() {
+    let memory = Memory::default();
+    let disable = |id: &str, manager: &str| {
+        let manager = json!({"op": "add", "path": "manager", "value": manager});
+        let active = json!({"op": "replace", "path": "active", "value": "False"});
+        json!({"method": "PATCH", "path": format!("/Users/{id}"), "data": {"Operations": [manager, active]}})
+    };
+    let group = json!({"method": "PUT", "path": "/Groups/g", "data": {"active": false, "m": "bulkId:bad"}});
+    let enable = json!({"method": "PUT", "path": "/Users/u2", "data": {"active": true, "m": "bulkId:bad"}});
+    let sent = json!([
+        create("bad", &[]),
+        disable("u1", "bulkId:bad"),
+        group,
+        enable,
+        disable("u3", "u4")
+    ]);
+
+    let results = run_all(&memory, sent).await;
+
+    assert_eq!(statuses(&results), [400, 409, 409, 409, 404]);
+    assert_eq!(*memory.refused.lock().unwrap(), [("u1".to_owned(), 409)]);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Map, Value};
 
+use super::disable;
 use super::error::ScimError;
 
 pub use self::path::{Endpoint, OperationPath, ResourceName};
@@ -73,6 +74,8 @@ pub struct BulkOperation {
     pub method: Option<Method>,
     /// The caller's own name for it, and for the resource that it creates.
     pub bulk_id: Option<String>,
+    /// Whether its data says that a user is not active.
+    pub disables: bool,
     /// On what it works, if its path says so.
     pub path: Option<OperationPath>,
     /// What it asks for, or why that is not clear.
@@ -154,9 +157,15 @@ impl BulkOperation {
         let bulk_id = text("bulkId", bulk_id);
         let version = text("version", version);
         let path = text("path", path);
+        let disables = data.as_ref().is_some_and(|data| match method {
+            Some(Method::Patch) => disable::in_patch(data),
+            Some(Method::Put) => disable::in_resource(data),
+            Some(Method::Post | Method::Delete) | None => false,
+        });
         let path = path.and_then(|path| path.map(|path| OperationPath::parse(&path, base_url)).transpose());
         Ok(Self {
             method,
+            disables,
             bulk_id: bulk_id.clone().unwrap_or_default(),
             path: path.clone().unwrap_or_default(),
             wanted: bulk_id.and_then(|bulk_id| want(method, bulk_id.is_some(), version?, path, data)),

@@ -117,6 +117,10 @@ impl Attribute {
         Self::new(Kind::Boolean, name, description)
     }
 
+    pub(super) fn time(name: &str, description: &str) -> Self {
+        Self::new(Kind::DateTime, name, description)
+    }
+
     pub(super) fn reference(name: &str, description: &str, reference_types: &[&str]) -> Self {
         Self {
             reference_types: owned(reference_types),

@@ -96,6 +96,18 @@ fn what_follows_from_other_fields_is_asked_of_them() {
             "blockReasons eq \"GROUP_DELETED\"",
             "blocks[reason EQUAL GROUP_DELETED]",
         ),
+        (&*SOURCE, "language sw \"fr\"", "language STARTS_WITH fr"),
+        (
+            &*SOURCE,
+            "activationStatus eq \"ACTIVATED\"",
+            "activation.status EQUAL ACTIVATED",
+        ),
+        (&*SOURCE, "activatedAt pr", "activation.activate_time?"),
+        (
+            &*SOURCE,
+            "urn:rollcall:params:scim:schemas:extension:status:2.0:User:activationCodeExpires lt \"1970-01-01T00:01:00Z\"",
+            "activation.code_expire_time LESS 60s",
+        ),
         (&*SOURCE, "meta.resourceType eq \"User\"", "id?"),
         (&*SOURCE, "meta.resourceType ne \"User\"", "!id?"),
         (

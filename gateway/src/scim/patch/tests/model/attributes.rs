@@ -191,7 +191,7 @@ pub static ATTRIBUTES: [Attribute; 35] = {
         attribute(ENT, "employeeNumber", Simple(Text)),
         attribute(ENT, "manager", Complex(&MANAGER)),
         with(ReadOnly, attribute(STATUS, "blocked", Simple(Flag))),
-        with(ReadOnly, attribute(STATUS, "blockReasons", SimpleList(ExactText))),
+        with(ReadOnly, attribute(STATUS, "blockReasons", SimpleList(Text))),
         required(attribute(ACME, "costCode", Simple(Text))),
         with(Immutable, attribute(ACME, "badge", Simple(Text))),
         with(ReadOnly, attribute(ACME, "grade", Simple(Text))),
