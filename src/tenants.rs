@@ -53,7 +53,10 @@ enum Action {
     Set {
         /// The tenant.
         slug: String,
-        /// A setting and its new value; the keys are display_name, provisioning_source and strict_patch (true or false).
+        /// A setting and its new value. True or false: strict_patch, activation_email_on_creation,
+        /// administrator_block_yields_to_source. Text: display_name, provisioning_source, default_language,
+        /// activation_url_template, mail_sender_name. Numbers: activation_validity_days, mails_per_minute.
+        /// on_group_deletion: block-members-left-without-group, block-all-members or keep-members.
         #[arg(value_name = "KEY=VALUE", required = true)]
         settings: Vec<Setting>,
     },
@@ -140,12 +143,21 @@ struct Tenant {
     display_name: String,
     provisioning_source: String,
     strict_patch: bool,
+    activation_email_on_creation: bool,
+    default_language: String,
+    on_group_deletion: String,
+    administrator_block_yields_to_source: bool,
+    activation_validity_days: i32,
+    activation_url_template: String,
+    mail_sender_name: String,
+    mails_per_minute: i32,
     version: i64,
     create_time: Option<String>,
 }
 
 impl From<v1::Tenant> for Tenant {
     fn from(wire: v1::Tenant) -> Self {
+        let on_group_deletion = wire.on_group_deletion().as_str_name().to_ascii_lowercase();
         let v1::Tenant {
             id,
             slug,
@@ -154,6 +166,14 @@ impl From<v1::Tenant> for Tenant {
             provisioning_source,
             strict_patch,
             version,
+            activation_email_on_creation,
+            default_language,
+            on_group_deletion: _,
+            administrator_block_yields_to_source,
+            activation_validity_days,
+            activation_url_template,
+            mail_sender_name,
+            mails_per_minute,
         } = wire;
         let create_time = create_time.map(|time| rfc3339(time.seconds, time.nanos));
         Self {
@@ -162,20 +182,41 @@ impl From<v1::Tenant> for Tenant {
             display_name,
             provisioning_source,
             strict_patch,
+            activation_email_on_creation: activation_email_on_creation.unwrap_or_default(),
+            default_language,
+            on_group_deletion,
+            administrator_block_yields_to_source,
+            activation_validity_days,
+            activation_url_template,
+            mail_sender_name,
+            mails_per_minute,
             version,
             create_time,
         }
     }
 }
 
+fn yes_or_no(flag: bool) -> String {
+    if flag { "yes" } else { "no" }.to_owned()
+}
+
 impl Row for Tenant {
-    const COLUMNS: &[&str] = &["SLUG", "DISPLAY NAME", "SOURCE", "CREATED"];
+    const COLUMNS: &[&str] = &[
+        "SLUG",
+        "DISPLAY NAME",
+        "SOURCE",
+        "ON GROUP DELETION",
+        "ACTIVATION E-MAIL",
+        "CREATED",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.slug.clone(),
             self.display_name.clone(),
             self.provisioning_source.clone(),
+            self.on_group_deletion.clone(),
+            yes_or_no(self.activation_email_on_creation),
             to_the_second(self.create_time.as_ref()),
         ]
     }
@@ -188,7 +229,21 @@ impl Record for Tenant {
             ("Display name", self.display_name.clone()),
             ("ID", self.id.clone()),
             ("Provisioning source", self.provisioning_source.clone()),
-            ("Strict PATCH", if self.strict_patch { "yes" } else { "no" }.to_owned()),
+            ("Strict PATCH", yes_or_no(self.strict_patch)),
+            ("On group deletion", self.on_group_deletion.clone()),
+            (
+                "Block yields to source",
+                yes_or_no(self.administrator_block_yields_to_source),
+            ),
+            ("Activation e-mail", yes_or_no(self.activation_email_on_creation)),
+            (
+                "Activation code valid",
+                format!("{} days", self.activation_validity_days),
+            ),
+            ("Activation link", self.activation_url_template.clone()),
+            ("Default language", self.default_language.clone()),
+            ("Mail sender name", self.mail_sender_name.clone()),
+            ("Mails per minute", self.mails_per_minute.to_string()),
             ("Version", self.version.to_string()),
             ("Created", to_the_second(self.create_time.as_ref())),
         ]
@@ -204,6 +259,8 @@ mod tests {
         let tenant = Tenant::from(v1::Tenant {
             slug: "acme".to_owned(),
             version: 2,
+            activation_email_on_creation: Some(true),
+            on_group_deletion: v1::GroupDeletionPolicy::KeepMembers.into(),
             ..Default::default()
         });
 
@@ -211,6 +268,9 @@ mod tests {
             serde_json::to_value(tenant).unwrap(),
             json!({
                 "id": "", "slug": "acme", "display_name": "", "provisioning_source": "", "strict_patch": false,
+                "activation_email_on_creation": true, "default_language": "", "on_group_deletion": "keep_members",
+                "administrator_block_yields_to_source": false, "activation_validity_days": 0,
+                "activation_url_template": "", "mail_sender_name": "", "mails_per_minute": 0,
                 "version": 2, "create_time": null
             })
         );

@@ -1,8 +1,9 @@
-//! A user as it is printed, in a list or with everything. Its complex attributes are in `parts`.
+//! A user as it is printed: in a list, with everything, or with what decides whether it is let in. Its complex attributes
+//! are in `parts`.
 
 mod parts;
 
-use directory_proto::v1::{self, block};
+use directory_proto::v1::{self, activation, block};
 use serde::Serialize;
 
 use crate::extensions::Extensions;
@@ -29,6 +30,8 @@ pub struct UserSummary {
 pub struct User {
     #[serde(flatten)]
     summary: UserSummary,
+    activation: Option<Activation>,
+    language: String,
     create_time: Option<String>,
     name: Option<Name>,
     nick_name: Option<String>,
@@ -49,6 +52,26 @@ pub struct User {
     enterprise: Option<Enterprise>,
     groups: Vec<UserGroup>,
     extensions: Extensions,
+}
+
+/// Whether a user is let in, and how far the activation is: what an administrator's command answers.
+#[derive(Serialize)]
+pub struct Standing {
+    #[serde(flatten)]
+    summary: UserSummary,
+    activation: Option<Activation>,
+    /// Whether the source's word that the user is active lifts an administrator's block, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_may_lift: Option<bool>,
+}
+
+/// How far the activation of a user is.
+#[derive(Serialize)]
+struct Activation {
+    status: &'static str,
+    mail: &'static str,
+    code_expire_time: Option<String>,
+    activate_time: Option<String>,
 }
 
 /// Why a user is blocked.
@@ -109,6 +132,8 @@ impl From<v1::User> for User {
             enterprise,
             groups,
             extensions,
+            activation,
+            language,
         } = wire;
         Self {
             summary: UserSummary {
@@ -122,6 +147,8 @@ impl From<v1::User> for User {
                 version,
                 update_time: update_time.map(|time| rfc3339(time.seconds, time.nanos)),
             },
+            activation: activation.map(Activation::from),
+            language,
             create_time: create_time.map(|time| rfc3339(time.seconds, time.nanos)),
             name: name.map(Name::from),
             nick_name,
@@ -142,6 +169,50 @@ impl From<v1::User> for User {
             enterprise: enterprise.map(Enterprise::from),
             groups: groups.into_iter().map(UserGroup::from).collect(),
             extensions: extensions.into(),
+        }
+    }
+}
+
+impl From<v1::User> for Standing {
+    fn from(mut wire: v1::User) -> Self {
+        Self {
+            activation: wire.activation.take().map(Activation::from),
+            summary: wire.into(),
+            source_may_lift: None,
+        }
+    }
+}
+
+impl From<v1::BlockUserResponse> for Standing {
+    fn from(wire: v1::BlockUserResponse) -> Self {
+        let v1::BlockUserResponse { user, source_may_lift } = wire;
+        Self {
+            source_may_lift: Some(source_may_lift),
+            ..user.unwrap_or_default().into()
+        }
+    }
+}
+
+impl From<v1::Activation> for Activation {
+    fn from(wire: v1::Activation) -> Self {
+        use activation::{Mail, Status};
+        let status = match wire.status() {
+            Status::Unspecified => "unknown",
+            Status::NotActivated => "not_activated",
+            Status::PendingActivation => "pending_activation",
+            Status::Activated => "activated",
+        };
+        let mail = match wire.mail() {
+            Mail::Unspecified => "unknown",
+            Mail::NotWanted => "not_wanted",
+            Mail::Due => "due",
+            Mail::Queued => "queued",
+        };
+        Self {
+            status,
+            mail,
+            code_expire_time: wire.code_expire_time.map(|time| rfc3339(time.seconds, time.nanos)),
+            activate_time: wire.activate_time.map(|time| rfc3339(time.seconds, time.nanos)),
         }
     }
 }
@@ -175,10 +246,77 @@ impl From<v1::Block> for Block {
 impl UserSummary {
     fn state(&self) -> String {
         if !self.blocked {
-            return "active".to_owned();
+            return "not blocked".to_owned();
         }
         let reasons: Vec<_> = self.blocks.iter().map(|block| block.reason.as_str()).collect();
         format!("blocked ({})", reasons.join(", "))
+    }
+}
+
+impl UserSummary {
+    /// Whether the user is let in, each reason why not with who can take it away, and the source's own word.
+    fn standing(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![("State", self.state())];
+        for block in &self.blocks {
+            lines.extend([("Blocked by", block.line()), ("", block.way_out().to_owned())]);
+        }
+        let source = match self.source_active {
+            Some(true) => "active",
+            Some(false) => "not active",
+            None => "",
+        };
+        lines.push(("Source says", source.to_owned()));
+        lines
+    }
+}
+
+impl Record for Standing {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = self.summary.standing();
+        lines.push(("User name", self.summary.user_name.clone()));
+        lines.push(("ID", self.summary.id.clone()));
+        if let Some(may) = self.source_may_lift {
+            let said = if may {
+                "yes: its next word that the user is active unblocks (administrator_block_yields_to_source is true)"
+            } else {
+                "no: only `rollcall user unblock` does (administrator_block_yields_to_source is false)"
+            };
+            lines.push(("May the source lift it", said.to_owned()));
+        }
+        let activation = self.activation.as_ref();
+        lines.extend(activation.map(|activation| ("Activation", activation.line())));
+        lines
+    }
+}
+
+/// Who did something, as change records name it.
+pub fn by(actor: &str) -> String {
+    match actor {
+        "system" => ", by the directory itself".to_owned(),
+        "" => String::new(),
+        token => format!(", by token {token}"),
+    }
+}
+
+impl Activation {
+    fn line(&self) -> String {
+        let expires = to_the_second(self.code_expire_time.as_ref());
+        match (self.status, self.mail) {
+            ("activated", _) => format!("activated {}", to_the_second(self.activate_time.as_ref())),
+            ("pending_activation", _) if expires.is_empty() => {
+                "pending; no mail server has accepted the mail with the code yet".to_owned()
+            }
+            ("pending_activation", _) => format!("pending; the code that was mailed is good until {expires}"),
+            (_, "due") => {
+                "not activated; a code is mailed as soon as the user is not blocked and has a mail address".to_owned()
+            }
+            (_, "queued") => {
+                "not activated; the code that was mailed is not good any more (`rollcall user send-activation` \
+                              mails a new one)"
+                    .to_owned()
+            }
+            _ => "not activated; no mail was wanted (`rollcall user send-activation` sends one)".to_owned(),
+        }
     }
 }
 
@@ -197,14 +335,25 @@ impl Row for UserSummary {
 }
 
 impl Block {
+    /// Who can take it away.
+    fn way_out(&self) -> &'static str {
+        match self.reason.as_str() {
+            "provisioning" => "goes when the source says that the user is active; nobody else can lift it",
+            "group_deleted" => {
+                "goes when the source writes the user again or adds it to a group, or by `rollcall user unblock \
+                 --group-deleted`"
+            }
+            "administrator" => "goes by `rollcall user unblock`",
+            _ => "",
+        }
+    }
+
     fn line(&self) -> String {
         let mut line = self.reason.clone();
         if let Some(since) = &self.since {
             line.push_str(&format!(", since {}", to_the_second(Some(since))));
         }
-        if !self.actor.is_empty() {
-            line.push_str(&format!(", by token {}", self.actor));
-        }
+        line.push_str(&by(&self.actor));
         match (&self.group_name, &self.group_id) {
             (Some(name), Some(id)) => line.push_str(&format!(", group {name} ({id})")),
             (None, Some(id)) => line.push_str(&format!(", group {id}")),
@@ -217,8 +366,25 @@ impl Block {
 
 impl Record for User {
     fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = self.standing();
+        lines.extend(self.attributes());
+        lines
+    }
+}
+
+/// The parts of the table. Lines without a value are left out where they are printed.
+impl User {
+    /// Whether the user is let in and why not, and how far the activation is.
+    pub fn standing(&self) -> Vec<(&'static str, String)> {
+        let mut lines = self.summary.standing();
+        let activation = self.activation.as_ref();
+        lines.extend(activation.map(|activation| ("Activation", activation.line())));
+        lines
+    }
+
+    /// Everything else.
+    pub fn attributes(&self) -> Vec<(&'static str, String)> {
         let mut lines = self.identity();
-        lines.extend(self.state());
         lines.extend(self.profile());
         lines.extend(self.values());
         lines.extend(self.extensions.lines());
@@ -226,34 +392,16 @@ impl Record for User {
         lines.extend(self.groups.iter().map(group));
         lines
     }
-}
 
-/// The parts of the table. Lines without a value are left out where they are printed.
-impl User {
     fn identity(&self) -> Vec<(&'static str, String)> {
         vec![
             ("ID", self.summary.id.clone()),
             ("User name", self.summary.user_name.clone()),
             ("External ID", self.summary.external_id.clone().unwrap_or_default()),
-        ]
-    }
-
-    fn state(&self) -> Vec<(&'static str, String)> {
-        let source = match self.summary.source_active {
-            Some(true) => "active",
-            Some(false) => "not active",
-            None => "",
-        };
-        let state = if self.summary.blocked { "blocked" } else { "active" };
-        let mut lines = vec![("State", state.to_owned())];
-        lines.extend(self.summary.blocks.iter().map(|block| ("Blocked by", block.line())));
-        lines.extend([
-            ("Source says", source.to_owned()),
             ("Version", self.summary.version.to_string()),
             ("Created", to_the_second(self.create_time.as_ref())),
             ("Updated", to_the_second(self.summary.update_time.as_ref())),
-        ]);
-        lines
+        ]
     }
 
     fn profile(&self) -> Vec<(&'static str, String)> {
@@ -274,7 +422,8 @@ impl User {
             ("Profile URL", text(&self.profile_url)),
             ("Title", text(&self.title)),
             ("User type", text(&self.user_type)),
-            ("Language", text(&self.preferred_language)),
+            ("Language", self.language.clone()),
+            ("Preferred language", text(&self.preferred_language)),
             ("Locale", text(&self.locale)),
             ("Time zone", text(&self.timezone)),
         ]);
@@ -344,6 +493,12 @@ mod tests {
                 id: "g2".to_owned(),
                 display_name: "Sales".to_owned(),
             }],
+            activation: Some(v1::Activation {
+                status: activation::Status::NotActivated.into(),
+                mail: activation::Mail::Due.into(),
+                ..Default::default()
+            }),
+            language: "en".to_owned(),
             ..Default::default()
         }
     }
@@ -354,15 +509,25 @@ mod tests {
         let shown: Vec<_> = lines.iter().filter(|(_, value)| !value.is_empty()).collect();
 
         let expected = [
-            ("ID", "u1"),
-            ("User name", "ada@example.com"),
-            ("State", "blocked"),
+            ("State", "blocked (group_deleted)"),
             (
                 "Blocked by",
                 "group_deleted, since 2023-11-14T22:13:20Z, by token t1, group Staff (g1)",
             ),
+            (
+                "",
+                "goes when the source writes the user again or adds it to a group, or by `rollcall user unblock \
+                 --group-deleted`",
+            ),
             ("Source says", "active"),
+            (
+                "Activation",
+                "not activated; a code is mailed as soon as the user is not blocked and has a mail address",
+            ),
+            ("ID", "u1"),
+            ("User name", "ada@example.com"),
             ("Version", "3"),
+            ("Language", "en"),
             ("E-mail", "ada@example.com (work, primary)"),
             ("Group", "Sales (g2)"),
         ];
@@ -373,6 +538,63 @@ mod tests {
                 .collect::<Vec<_>>(),
             expected
         );
+    }
+
+    #[test]
+    fn an_administrators_answer_says_who_can_lift_what_blocks() {
+        let mut wire = blocked_user();
+        wire.blocks.push(v1::Block {
+            reason: block::Reason::Administrator.into(),
+            ..Default::default()
+        });
+
+        let standing = Standing::from(v1::BlockUserResponse {
+            user: Some(wire),
+            source_may_lift: false,
+        });
+
+        let lines = standing.lines();
+        assert_eq!(lines[0], ("State", "blocked (group_deleted, administrator)".to_owned()));
+        assert_eq!(lines[4], ("", "goes by `rollcall user unblock`".to_owned()));
+        let (_, lift) = lines
+            .iter()
+            .find(|(name, _)| *name == "May the source lift it")
+            .unwrap();
+        assert!(lift.starts_with("no: only `rollcall user unblock`"), "{lift}");
+        assert_eq!(
+            serde_json::to_value(&standing).unwrap()["source_may_lift"],
+            json!(false)
+        );
+        let unblocked = Standing::from(v1::User::default());
+        assert_eq!(unblocked.lines()[0], ("State", "not blocked".to_owned()));
+        assert_eq!(serde_json::to_value(&unblocked).unwrap().get("source_may_lift"), None);
+    }
+
+    #[test]
+    fn each_state_of_the_activation_has_its_words() {
+        use activation::{Mail, Status};
+        let line = |status: Status, mail: Mail, expires: Option<i64>| {
+            let time = |seconds| prost_types::Timestamp { seconds, nanos: 0 };
+            let wire = v1::Activation {
+                status: status.into(),
+                mail: mail.into(),
+                code_expire_time: expires.map(time),
+                activate_time: (status == Status::Activated).then(|| time(60)),
+            };
+            Activation::from(wire).line()
+        };
+
+        assert_eq!(
+            line(Status::Activated, Mail::Queued, None),
+            "activated 1970-01-01T00:01:00Z"
+        );
+        assert_eq!(
+            line(Status::PendingActivation, Mail::Queued, Some(0)),
+            "pending; the code that was mailed is good until 1970-01-01T00:00:00Z"
+        );
+        assert!(line(Status::PendingActivation, Mail::Queued, None).contains("no mail server has accepted"));
+        assert!(line(Status::NotActivated, Mail::Queued, None).contains("not good any more"));
+        assert!(line(Status::NotActivated, Mail::NotWanted, None).contains("no mail was wanted"));
     }
 
     #[test]
@@ -405,6 +627,11 @@ mod tests {
         assert_eq!(shown["groups"], json!([{ "id": "g2", "display_name": "Sales" }]));
         assert_eq!(shown["enterprise"], json!(null));
         assert_eq!(shown["extensions"], json!({}));
-        assert_eq!(shown.as_object().unwrap().len(), 29);
+        assert_eq!(shown["language"], json!("en"));
+        assert_eq!(
+            shown["activation"],
+            json!({ "status": "not_activated", "mail": "due", "code_expire_time": null, "activate_time": null })
+        );
+        assert_eq!(shown.as_object().unwrap().len(), 31);
     }
 }
