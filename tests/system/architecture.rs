@@ -19,7 +19,7 @@ struct Rule {
 
 const SQL: [&str; 3] = ["sea_orm", "sea_orm_migration", "sea_query"];
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule {
         folder: "directory-service",
         module: "domain",
@@ -43,7 +43,7 @@ const RULES: [Rule; 13] = [
     Rule {
         folder: "directory-service",
         module: "directory",
-        inward: &["store", "domain", "clock"],
+        inward: &["store", "domain", "clock", "activation_code", "outbox"],
         foreign: &["tonic", "directory_proto", "prost_types"],
     },
     Rule {
@@ -55,8 +55,21 @@ const RULES: [Rule; 13] = [
     Rule {
         folder: "directory-service",
         module: "grpc",
-        inward: &["auth", "directory", "domain", "page_token", "clock"],
+        inward: &["auth", "directory", "domain", "page_token", "clock", "activation_code"],
         foreign: &SQL,
+    },
+    Rule {
+        folder: "directory-service",
+        module: "mail",
+        inward: &["directory", "domain", "clock", "activation_code", "outbox", "metrics"],
+        foreign: &[
+            "tonic",
+            "directory_proto",
+            "prost_types",
+            "sea_orm",
+            "sea_orm_migration",
+            "sea_query",
+        ],
     },
     Rule {
         folder: "directory-service",

@@ -27,7 +27,7 @@ const CREATED_USERS: &str = "SELECT c.resource_id FROM changes c WHERE c.resourc
 async fn acknowledged_creates_survive_a_kill(database: Database) {
     let mut system = System::start(database).await;
     for attempt in 0..TRIES {
-        let scim = system.tenant(&format!("crash-{attempt}")).await.scim;
+        let scim = system.mailing_tenant(&format!("crash-{attempt}")).await.scim;
         let acknowledged = create_until_killed(&mut system, &scim).await;
         system.restart().await;
         if (1..CREATES).contains(&acknowledged.len()) {
@@ -120,6 +120,11 @@ async fn everything_is_whole(system: &System, scim: &Scim, acknowledged: &[(Stri
             "filter values without their user",
             "SELECT v.user_id FROM user_values v WHERE NOT EXISTS (SELECT 1 FROM users u \
           WHERE u.tenant_id = v.tenant_id AND u.id = v.user_id)",
+        ),
+        (
+            "users without their one mail",
+            "SELECT u.id FROM users u WHERE 1 <> (SELECT COUNT(*) FROM mails m \
+          WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id)",
         ),
         (
             "change records of a user's creation without the user",

@@ -1,5 +1,7 @@
 //! `rollcall up` and the operator's commands, as a person runs them: real arguments, real output, real files.
 
+mod administrators;
+
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +17,8 @@ use crate::support::databases::{Database, run_alone};
 use crate::support::eventually;
 use crate::support::scim::{Scim, group, user};
 use crate::support::system::{Process, command, free_port, local, up_arguments};
+
+const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
 
 on_every_database! {
     the_first_start_prints_a_tenant_url_and_a_secret_token_that_work,
@@ -164,7 +168,12 @@ async fn a_second_start_keeps_everything_and_says_how_to_get_another_token(datab
     let (url, token) = credentials(&up).await;
     let scim = Scim::new(&url, &token);
     let id = scim.create_user(&user("ada")).await;
-    let before = scim.get(&format!("/Users/{id}")).await.expect(200).body;
+    // The mail, which is written to a file here, makes a new version of the user.
+    let before = eventually("the activation mail is written", async || {
+        let user = scim.get(&format!("/Users/{id}")).await.expect(200).body;
+        user[STATUS]["activationCodeExpires"].is_string().then_some(user)
+    });
+    let before = before.await;
     let operator = fs::read_to_string(up.data().join("operator.token")).unwrap();
 
     up.process.terminate();

@@ -1,9 +1,10 @@
-//! What every system test stands on: a running system, a SCIM client that behaves like Entra, the databases, and an
-//! OTLP collector.
+//! What every system test stands on: a running system, a SCIM client that behaves like Entra, the databases, a mail
+//! server, and an OTLP collector.
 
 #[macro_use]
 pub mod databases;
 pub mod collector;
+pub mod mailbox;
 pub mod scim;
 pub mod system;
 

@@ -187,12 +187,23 @@ impl System {
             .unwrap()
     }
 
-    /// Makes a tenant whose source is [`SOURCE`], and a token for it.
+    /// Makes a tenant whose source is [`SOURCE`], and a token for it. It mails nobody: a mail that is accepted makes a new
+    /// version of its user, at a moment that no test chooses.
     pub async fn tenant(&self, slug: &str) -> Tenant {
+        self.make_tenant(slug, false).await
+    }
+
+    /// Makes such a tenant that mails new users, which is the default.
+    pub async fn mailing_tenant(&self, slug: &str) -> Tenant {
+        self.make_tenant(slug, true).await
+    }
+
+    async fn make_tenant(&self, slug: &str, mails: bool) -> Tenant {
         let tenant = v1::Tenant {
             slug: slug.to_owned(),
             display_name: format!("The tenant {slug}"),
             provisioning_source: SOURCE.to_owned(),
+            activation_email_on_creation: Some(mails),
             ..Default::default()
         };
         let request = v1::CreateTenantRequest { tenant: Some(tenant) };
@@ -241,6 +252,29 @@ impl System {
             .secret
     }
 
+    /// What a metric of the directory is at, all replicas together.
+    pub async fn metric(&self, name: &str) -> f64 {
+        self.metrics(name).await.iter().sum()
+    }
+
+    /// What a metric of the directory is at on each replica, whatever its labels.
+    pub async fn metrics(&self, name: &str) -> Vec<f64> {
+        let mut of_replicas = Vec::new();
+        for pair in &self.pairs {
+            let admin = Scim::new(&format!("http://{}", local(pair.directory_admin)), "");
+            let metrics = admin.get("/metrics").await.expect(200).text;
+            let of_this = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+            let values = metrics
+                .lines()
+                .filter(of_this)
+                .filter_map(|line| line.split(' ').next_back());
+            let values: Vec<f64> = values.map(|value| value.parse().unwrap()).collect();
+            assert!(!values.is_empty(), "there is no metric {name}: {metrics}");
+            of_replicas.push(values.iter().sum());
+        }
+        of_replicas
+    }
+
     /// The database beside the services.
     pub async fn sql(&self) -> DatabaseConnection {
         self.database.connect(&self.data().join("directory.db")).await
@@ -285,6 +319,11 @@ impl System {
         self.kill();
         self.processes.clear();
         self.run().await;
+    }
+
+    /// Adds to the environment that every process has from the next start on.
+    pub fn set_environment(&mut self, environment: Vec<(&'static str, String)>) {
+        self.settings.environment.extend(environment);
     }
 
     /// Ends every process as an operator would, and says how each ended.
