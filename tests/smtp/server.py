@@ -57,7 +57,7 @@ class Mailbox:
 
 def read(server, session, envelope):
     message = email.message_from_bytes(envelope.original_content, policy=email.policy.default)
-    parts = {part.get_content_type(): part.get_content() for part in message.walk() if not part.is_multipart()}
+    parts = {part.get_content_type(): lines(part.get_content()) for part in message.walk() if not part.is_multipart()}
     return {
         "envelope_from": envelope.mail_from,
         "envelope_to": envelope.rcpt_tos,
@@ -70,6 +70,10 @@ def read(server, session, envelope):
         "html": parts.get("text/html"),
         **{name: str(message[name]) for name in ("from", "to", "subject", "message-id", "content-language", "auto-submitted")},
     }
+
+
+def lines(text):
+    return text.replace("\r\n", "\n")
 
 
 def arguments():
