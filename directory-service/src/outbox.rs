@@ -1,5 +1,6 @@
 //! What the use cases tell the mail worker of this process: that a mail was queued, and whose files are to go.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,7 +49,10 @@ impl Outbox {
                 Some(_) | None => Ok(()),
             })
         });
-        if let Err(error) = removed {
+        // Before the first mail there is no folder, and the worker may have been faster.
+        if let Err(error) = removed
+            && error.kind() != ErrorKind::NotFound
+        {
             tracing::error!(user.id = %user, error = &error as &dyn std::error::Error, "the mails of a deleted user are left");
         }
     }
