@@ -89,8 +89,9 @@ pub async fn show(
     let groups = projection.wants("groups");
     let user = directory.get_user(&id, groups).await?;
     if_match.check(user.version)?;
-    // The names of groups and manager change without a new version of the user.
-    if !groups && !projection.wants("manager") && if_none_match.has(user.version) {
+    // The names of groups and manager, and the tenant's default language, change without a new version of the user.
+    let shows_others = groups || projection.wants("manager") || projection.wants("language");
+    if !shows_others && if_none_match.has(user.version) {
         return Ok(response::not_modified(user.version));
     }
     let shown = Shown::to(&directory, &projection, &base);

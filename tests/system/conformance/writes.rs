@@ -7,6 +7,8 @@ use crate::support::databases::Database;
 use crate::support::scim::{Answer, ENTERPRISE, Scim, USER, encode, group, patch, user};
 use crate::support::system::System;
 
+const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
+
 on_every_database! {
     each_write_answers_as_the_rfc_says,
     a_put_replaces_what_can_be_written_and_creates_nothing,
@@ -150,11 +152,15 @@ async fn preconditions_hold_on_every_kind_of_resource(database: Database) {
     let user = format!("/Users/{}", scim.create_user(&user("grace")).await);
     let group = format!("/Groups/{}", scim.create_group("Other", &[]).await);
     let names_of_others = encode(&format!("groups,{ENTERPRISE}:manager"));
-    // Names of groups and of a manager change without a new version of the user who shows them.
+    let all_of_others = encode(&format!("groups,{ENTERPRISE}:manager,{STATUS}:language"));
+    // Names of groups and of a manager, and the tenant's default language, change without a new version of the user who shows
+    // them.
     for (path, status) in [
         (user.clone(), 200),
         (format!("{user}?excludedAttributes=groups"), 200),
-        (format!("{user}?excludedAttributes={names_of_others}"), 304),
+        (format!("{user}?excludedAttributes={names_of_others}"), 200),
+        (format!("{user}?attributes={}", encode(STATUS)), 200),
+        (format!("{user}?excludedAttributes={all_of_others}"), 304),
         (format!("{user}?attributes=userName"), 304),
         (group.clone(), 304),
         (format!("{group}?excludedAttributes=members"), 304),
