@@ -39,14 +39,17 @@ fn people() -> [(&'static str, Value); 4] {
                 json!({
                     "name": {"familyName": "Adams"}, "externalId": "A", "title": "zoologist",
                     "emails": [{"value": "Mia@example.com"}, {"value": "bea@example.com"}],
-                    "phoneNumbers": [{"value": "2", "primary": true}, {"value": "9"}],
+                    "phoneNumbers": [{"value": "2", "primary": true, "type": "mobile"}, {"value": "9", "type": "a"}],
                     ENTERPRISE: {"department": "apes", "employeeNumber": "9"},
                 }),
             ),
         ),
         (
             "c",
-            person("bravo", json!({"externalId": "a", "phoneNumbers": [{"value": "1"}]})),
+            person(
+                "bravo",
+                json!({"externalId": "a", "phoneNumbers": [{"value": "1", "type": "Home"}], "addresses": [{"country": "NL"}]}),
+            ),
         ),
         (
             "d",
@@ -54,7 +57,7 @@ fn people() -> [(&'static str, Value); 4] {
                 "Alpha",
                 json!({
                     "name": {"familyName": "clark"}, "title": "Engineer", "emails": [{"value": "kim@example.com"}],
-                    "phoneNumbers": [{"value": "3"}], ENTERPRISE: {"department": "Birds", "employeeNumber": "11"},
+                    "phoneNumbers": [{"value": "3", "type": "work"}], "addresses": [{"country": "de"}], ENTERPRISE: {"department": "Birds", "employeeNumber": "11"},
                 }),
             ),
         ),
@@ -85,6 +88,8 @@ async fn users_are_sorted_by_any_attribute_and_those_without_it_come_last(databa
         ("title", "dabc"),
         ("emails", "adbc"),
         ("emails.value", "adbc"),
+        ("phoneNumbers.type", "cbda"),
+        ("addresses.country", "dcab"),
         ("phoneNumbers.value", "cbda"),
         ("externalId", "bcad"),
         (
@@ -111,7 +116,7 @@ async fn users_are_sorted_by_any_attribute_and_those_without_it_come_last(databa
         "abcd",
         "there is nothing to sort by"
     );
-    for unsortable in ["name", "emails.type", "shoeSize", "schemas", "password", "meta"] {
+    for unsortable in ["name", "emails.primary", "shoeSize", "schemas", "password", "meta"] {
         let answer = scim.get(&format!("/Users?sortBy={unsortable}")).await;
         answer.expect_error(400, Some("invalidValue"));
     }

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::fmt;
 
 use super::attribute::{
-    BlockAttribute, Case, ElementAttribute, GroupAttribute, Kind, ListAttribute, MemberAttribute, UserAttribute,
-    UserGroupAttribute,
+    BlockAttribute, Case, ElementAttribute, GroupAttribute, Kind, ListAttribute, MemberAttribute, SubAttribute,
+    UserAttribute, UserGroupAttribute,
 };
 use super::extension::{ExtensionOrder, ExtensionQuestion};
 use super::fold;
@@ -195,8 +195,8 @@ impl<K> Default for Order<K> {
 pub enum UserOrderKey {
     /// A single-valued attribute.
     Attribute(UserAttribute),
-    /// The primary, else the first element of a multi-valued attribute.
-    List(ListAttribute),
+    /// A sub-attribute of the primary, else the first element of a multi-valued attribute.
+    List(ListAttribute, SubAttribute),
     /// The first of the user's groups by id.
     Groups,
     /// An extension attribute.

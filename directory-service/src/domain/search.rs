@@ -88,7 +88,7 @@ impl Comparable {
 fn order_of_users(key: &UserOrderKey) -> Comparable {
     match key {
         UserOrderKey::Attribute(attribute) => Comparable::of(attribute.kind()),
-        UserOrderKey::List(_) => Comparable::of(Kind::Text(Case::Folded)),
+        UserOrderKey::List(..) => Comparable::of(Kind::Text(Case::Folded)),
         UserOrderKey::Groups => Comparable::of(Kind::Id),
         UserOrderKey::Extension(order) => Comparable::of_extension(order),
     }
@@ -114,14 +114,14 @@ pub enum Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attribute::{GroupAttribute, ListAttribute, UserAttribute};
+    use crate::domain::attribute::{GroupAttribute, ListAttribute, SubAttribute, UserAttribute};
 
     #[test]
     fn only_values_of_one_type_have_an_order() {
         let users = |key| Some(Selection { filter: None, key });
         let groups = |key| Some(Selection { filter: None, key });
         let name = Some(UserOrderKey::Attribute(UserAttribute::UserName));
-        let mail = Some(UserOrderKey::List(ListAttribute::Emails));
+        let mail = Some(UserOrderKey::List(ListAttribute::Emails, SubAttribute::Value));
         let created = Some(UserOrderKey::Attribute(UserAttribute::CreateTime));
         let extension = |kind| {
             let key = "urn:acme:user:a".to_owned();

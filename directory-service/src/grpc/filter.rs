@@ -11,8 +11,8 @@ use super::convert::nanos;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::Invalid;
 use crate::domain::attribute::{
-    Attribute, BlockAttribute, ElementAttribute, GroupAttribute, Kind, ListAttribute, MemberAttribute, UserAttribute,
-    UserGroupAttribute,
+    Attribute, BlockAttribute, ElementAttribute, GroupAttribute, Kind, ListAttribute, MemberAttribute, SubAttribute,
+    UserAttribute, UserGroupAttribute,
 };
 use crate::domain::extension::{
     ElementTest, Elements as ExtensionElements, ExtensionQuestion, ResourceType, SchemaSet,
@@ -67,10 +67,20 @@ pub(super) fn user_order(order: Option<proto::Order>, schemas: &SchemaSet) -> Re
             schemas.order(ResourceType::User, path).map(UserOrderKey::Extension)
         }
         "groups" => Some(UserOrderKey::Groups),
-        path => ListAttribute::at(path)
-            .map(UserOrderKey::List)
-            .or_else(|| UserAttribute::find(path).map(UserOrderKey::Attribute)),
+        path => list_order(path).or_else(|| UserAttribute::find(path).map(UserOrderKey::Attribute)),
     })
+}
+
+/// `emails`, which is by its main sub-attribute, or `emails.type`.
+fn list_order(path: &str) -> Option<UserOrderKey> {
+    let (list, sub) = match path.split_once('.') {
+        Some((list, sub)) => (ListAttribute::at(list)?, SubAttribute::at(sub)?),
+        None => {
+            let list = ListAttribute::at(path)?;
+            (list, list.main())
+        }
+    };
+    list.has(sub).then_some(UserOrderKey::List(list, sub))
 }
 
 /// An order of groups.

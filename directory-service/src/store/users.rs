@@ -338,7 +338,7 @@ pub(super) fn sort_key(key: UserOrderKey, tenant: TenantId, backend: DbBackend) 
             };
             SortKey::new(filter::user_operand(attribute, tenant, backend), nullable)
         }
-        UserOrderKey::List(list) => SortKey::new(Operand::Text(filter::main_value(list, tenant)), true),
+        UserOrderKey::List(list, sub) => SortKey::new(Operand::Text(filter::main_value(list, sub, tenant)), true),
         UserOrderKey::Groups => SortKey::new(Operand::Id(filter::first_group(tenant)), true),
         UserOrderKey::Extension(order) => {
             let keys = user_column(user::Column::ExtensionKeys);

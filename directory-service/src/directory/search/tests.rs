@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::clock::ManualClock;
 use crate::directory::Directory;
 use crate::domain::actor::Actor;
-use crate::domain::attribute::{Attribute, GroupAttribute, ListAttribute, TextAttribute, UserAttribute};
+use crate::domain::attribute::{Attribute, GroupAttribute, ListAttribute, SubAttribute, TextAttribute, UserAttribute};
 use crate::domain::extension::Submitted;
 use crate::domain::filter::{Comparison, GroupFilter, GroupOrderKey, Literal, Operator, UserFilter, UserOrderKey};
 use crate::domain::group::{Group, GroupUpdate, NewGroup};
@@ -168,7 +168,7 @@ fn rank_group(key: Option<&GroupOrderKey>, group: &Group) -> Rank {
 async fn users_and_groups_stand_in_one_order(db: TestDb) {
     let world = World::new(&db, "acme").await;
     let (users, groups) = world.various().await;
-    let mail = Some(UserOrderKey::List(ListAttribute::Emails));
+    let mail = Some(UserOrderKey::List(ListAttribute::Emails, SubAttribute::Value));
 
     for (users_by, groups_by) in [
         (None, None),

@@ -472,9 +472,10 @@ impl Columns<MemberAttribute, Infallible> for Members {
     }
 }
 
-/// The element that stands for a multi-valued attribute when users are ordered by it: the primary, else the first.
-pub(in crate::store) fn main_value(list: ListAttribute, tenant: TenantId) -> Expr {
-    let column = key_column(list, list.main());
+/// What stands for a multi-valued attribute when users are ordered by it: this sub-attribute of the primary element, else of
+/// the first.
+pub(in crate::store) fn main_value(list: ListAttribute, sub: SubAttribute, tenant: TenantId) -> Expr {
+    let column = key_column(list, sub);
     let not_primary = Expr::case(value_column(user_value::Column::IsPrimary), 0).finally(1);
     of_list(list, tenant)
         .expr(value_column(column))

@@ -645,8 +645,10 @@ async fn pages_in_any_order_hold_everything_once(db: TestDb) {
         attribute("blocked"),
         attribute("version"),
         attribute("enterprise.manager"),
-        Some(UserOrderKey::List(ListAttribute::Emails)),
-        Some(UserOrderKey::List(ListAttribute::Addresses)),
+        Some(UserOrderKey::List(ListAttribute::Emails, SubAttribute::Value)),
+        Some(UserOrderKey::List(ListAttribute::Addresses, SubAttribute::Formatted)),
+        Some(UserOrderKey::List(ListAttribute::Addresses, SubAttribute::Country)),
+        Some(UserOrderKey::List(ListAttribute::Emails, SubAttribute::Type)),
         Some(UserOrderKey::Groups),
     ];
 
@@ -725,7 +727,7 @@ async fn resources_without_a_value_come_last_and_the_primary_element_counts(db: 
         directory.create_user(&actor, new).await.unwrap();
     }
     let order = Order {
-        key: Some(UserOrderKey::List(ListAttribute::Emails)),
+        key: Some(UserOrderKey::List(ListAttribute::Emails, SubAttribute::Value)),
         descending: false,
     };
 

@@ -6,7 +6,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::clock::ManualClock;
 use crate::directory::Directory;
 use crate::domain::actor::Actor;
-use crate::domain::attribute::{Attribute as _, ListAttribute, TextAttribute, UserAttribute};
+use crate::domain::attribute::{Attribute as _, ListAttribute, SubAttribute, TextAttribute, UserAttribute};
 use crate::domain::filter::{Order, UserOrderKey};
 use crate::domain::id::UserId;
 use crate::domain::page::{Page, PagePosition, PageRequest, Walk};
@@ -77,7 +77,7 @@ on_every_database! {
 
 async fn the_way_back_shows_the_pages_of_the_way_there(db: TestDb) {
     let (world, all) = World::new(&db, 22).await;
-    let mail = Some(UserOrderKey::List(ListAttribute::Emails));
+    let mail = Some(UserOrderKey::List(ListAttribute::Emails, SubAttribute::Value));
     let keys = [
         None,
         by("id"),

@@ -224,13 +224,14 @@ impl Translator {
         }
         let part = path.part_name();
         if path.attribute.multi_valued {
-            let is_sortable = path.attribute.kind == Kind::Complex && matches!(part, None | Some("value"));
-            let attribute = field(&path.attribute.name);
-            return if is_sortable {
-                Ok(Some(v1::Order { attribute, descending }))
-            } else {
-                Err(wrong())
+            let list = field(&path.attribute.name);
+            let is_of_ids = matches!(path.attribute.name.as_str(), "groups" | "members");
+            let attribute = match part {
+                None | Some("value") if path.attribute.kind == Kind::Complex => list,
+                Some(part) if !is_of_ids && path.target().kind == Kind::String => format!("{list}.{}", field(part)),
+                None | Some(_) => return Err(wrong()),
             };
+            return Ok(Some(v1::Order { attribute, descending }));
         }
         if path.target().kind == Kind::Complex && path.attribute.name != "manager" {
             return Err(wrong());

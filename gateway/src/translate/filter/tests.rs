@@ -239,7 +239,7 @@ fn every_attribute_of_the_schemas_can_be_asked_about_but_the_password() {
 }
 
 #[test]
-fn a_list_is_sorted_by_any_single_value_and_by_the_main_value_of_a_list() {
+fn a_list_is_sorted_by_any_single_value_and_by_the_texts_of_a_list() {
     let by = |translator: &Translator, name: &str, order: Option<&str>| {
         let order = translator.order(Some(name), order).map_err(|error| error.status)?;
         Ok::<_, u16>(order.map(|order| (order.attribute, order.descending)))
@@ -253,13 +253,19 @@ fn a_list_is_sorted_by_any_single_value_and_by_the_main_value_of_a_list() {
         desc("name.family_name")
     );
     assert_eq!(by(&SOURCE, "emails.value", Some("ascending")), asc("emails"));
+    assert_eq!(by(&SOURCE, "emails.type", None), asc("emails.type"));
+    assert_eq!(
+        by(&SOURCE, "addresses.streetAddress", None),
+        asc("addresses.street_address")
+    );
     assert_eq!(by(&SOURCE, "meta.created", None), asc("create_time"));
     assert_eq!(by(&READER, "active", None), desc("blocked"));
     assert_eq!(by(&GROUPS, "displayName", None), asc("display_name"));
     for (name, order) in [
         ("shoeSize", None),
         ("name", None),
-        ("emails.type", None),
+        ("emails.primary", None),
+        ("groups.display", None),
         ("userName", Some("up")),
     ] {
         assert_eq!(by(&SOURCE, name, order), Err(400), "{name}");
