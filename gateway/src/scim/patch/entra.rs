@@ -221,7 +221,8 @@ impl Normaliser<'_> {
         if path.is_core("active") {
             return Err(active_cannot_be_cleared());
         }
-        if is_required(path) {
+        let part = path.sub_attribute.as_ref();
+        if is_required(path) || part.is_some_and(|part| part.required) {
             return Err(cannot_be_removed(path));
         }
         let is_list = path.attribute.multi_valued && path.sub_attribute.is_none();

@@ -1,5 +1,7 @@
 //! The rules of RFC 7644 §3.5.2 on attributes that a tenant registered.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::request;
@@ -7,6 +9,7 @@ use crate::scim::error::{ScimError, ScimType};
 use crate::scim::patch::Mode;
 use crate::scim::resource::Resource;
 use crate::scim::schema::testing::{ACME, ACME_GROUP, groups, users};
+use crate::scim::schema::{Attribute, Kind, ResourceKind, ResourceTypes, Schema};
 
 fn patched(extension: Value, operations: Value, mode: Mode) -> Result<Value, ScimError> {
     let Value::Object(mut attributes) = json!({"id": "1", "userName": "ada", ACME: extension}) else {
@@ -295,4 +298,34 @@ fn operations_on_extensions_of_a_group_wait_for_what_is_stored() {
         Value::Object(applied.attributes),
         json!({ACME_GROUP: {"badge": "1", "purpose": "p"}})
     );
+}
+
+#[test]
+fn a_part_that_is_required_cannot_be_removed() {
+    let value = Attribute {
+        required: true,
+        ..Attribute::new(Kind::String, "value", "")
+    };
+    let skills = Attribute {
+        multi_valued: true,
+        sub_attributes: vec![Arc::new(value), Arc::new(Attribute::new(Kind::String, "level", ""))],
+        ..Attribute::new(Kind::Complex, "skills", "")
+    };
+    let schema = Schema::new(ACME, "Acme", "", vec![skills]);
+    let types = ResourceTypes::new(vec![Arc::new(schema)], Vec::new());
+    let remove = |path: &str| {
+        let attributes = json!({"id": "1", "userName": "ada", ACME: {"skills": [{"value": "rust", "level": "1"}]}});
+        let ada = Resource {
+            resource_type: types.get(ResourceKind::User).clone(),
+            attributes: attributes.as_object().unwrap().clone(),
+        };
+        let operations = json!([{"op": "remove", "path": format!("{ACME}:{path}")}]);
+        request(operations).apply(ada, Mode::Tolerant)
+    };
+
+    for path in ["skills.value", "skills[level eq \"1\"].value"] {
+        let refused = remove(path).map(|_| ()).unwrap_err();
+        assert_eq!(refused.scim_type, Some(ScimType::Mutability), "{path}");
+    }
+    assert!(remove("skills.level").is_ok() && remove("skills").is_ok());
 }
