@@ -17,6 +17,7 @@ mod filters;
 mod hostile;
 mod life_model;
 mod lists;
+mod lives;
 mod mail;
 mod patch;
 mod races;

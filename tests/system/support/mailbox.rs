@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use regex::Regex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -166,11 +167,13 @@ pub fn nobody() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The code that a mail in English tells.
+/// The code that a mail tells.
 pub fn code_in(mail: &Value) -> String {
     let text = mail["text"].as_str().unwrap();
-    let code = text.lines().find_map(|line| line.strip_prefix("Activation code: "));
-    code.unwrap_or_else(|| panic!("no code in {text}")).to_owned()
+    let code = Regex::new(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b")
+        .unwrap()
+        .find(text);
+    code.unwrap_or_else(|| panic!("no code in {text}")).as_str().to_owned()
 }
 
 /// An authority of the test's own, and a certificate of it for localhost.
