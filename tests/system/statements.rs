@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::support::collector::{Collector, Span, new_trace_id};
 use crate::support::databases::Database;
+use crate::support::mailbox::nobody;
 use crate::support::scim::{Scim, user};
 use crate::support::system::{Settings, System};
 
@@ -13,12 +14,15 @@ on_every_database! { statements_per_request_stay_few_and_flat }
 
 async fn statements_per_request_stay_few_and_flat(database: Database) {
     let collector = Collector::start().await;
+    let mut environment = collector.environment();
+    environment.extend(nobody());
     let settings = Settings {
-        environment: collector.environment(),
+        environment,
         ..Settings::default()
     };
     let mut system = System::start_with(database, settings).await;
     let scim = system.tenant("counted").await.scim;
+    let mailing = system.mailing_tenant("mailing").await.scim;
     let sql = system.sql().await;
     let model = scim.create_user(&user("model")).await;
     let group = scim.create_group("Everybody", &[&model]).await;
@@ -28,7 +32,7 @@ async fn statements_per_request_stay_few_and_flat(database: Database) {
         seed(&sql, &model, &group, size).await;
         let total = scim.get("/Users?count=1").await.expect(200).body["totalResults"].clone();
         assert!(total.as_u64().unwrap() >= size, "{total} users");
-        measured.extend(measure(&scim, &sql, &group, size).await);
+        measured.extend(measure([&scim, &mailing], &sql, &group, size).await);
     }
     sql.close().await.unwrap();
     system.stop_exported().await;
@@ -55,9 +59,9 @@ struct Measured {
 }
 
 /// Makes each request once in a trace of its own.
-async fn measure(scim: &Scim, sql: &DatabaseConnection, group: &str, size: u64) -> Vec<Measured> {
+async fn measure([scim, mailing]: [&Scim; 2], sql: &DatabaseConnection, group: &str, size: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
-    let mut trace = |what, limit| {
+    let mut trace_of = |scim: &Scim, what, limit| {
         let trace = new_trace_id();
         let traced = scim.traced(&trace);
         measured.push(Measured {
@@ -68,6 +72,7 @@ async fn measure(scim: &Scim, sql: &DatabaseConnection, group: &str, size: u64) 
         });
         traced
     };
+    let mut trace = |what, limit| trace_of(scim, what, limit);
     let name = format!("counted{size}");
     let new = user(&name);
     let replace = |path: &str, value: &str| json!([{"op": "Replace", "path": path, "value": value}]);
@@ -107,7 +112,10 @@ async fn measure(scim: &Scim, sql: &DatabaseConnection, group: &str, size: u64) 
         .await
         .expect(200);
     let mail = replace("emails[type eq \"work\"].value", "another@example.com");
-    trace("patch a user's mail", 6).patch(&path, mail).await.expect(200);
+    trace("patch a user's mail", 6)
+        .patch(&path, mail.clone())
+        .await
+        .expect(200);
     let by_name = "displayName eq \"Everybody\"&excludedAttributes=members";
     let query = format!("/Groups?filter={}", by_name.replace(' ', "+").replace('"', "%22"));
     trace("match a group", 2).get(&query).await.expect(200);
@@ -133,6 +141,12 @@ async fn measure(scim: &Scim, sql: &DatabaseConnection, group: &str, size: u64) 
         !scim.get(&path).await.expect(200).text.contains("GROUP_DELETED"),
         "the block was lifted"
     );
+    let mailed = trace_of(mailing, "create a user who is mailed", 5);
+    let created = mailed.post("/Users", &new).await.expect(201).id();
+    trace_of(mailing, "patch the mail of a user who is mailed", 7)
+        .patch(&format!("/Users/{created}"), mail)
+        .await
+        .expect(200);
 
     measured
 }
