@@ -118,7 +118,7 @@ pub async fn run(args: UpArgs) -> Result<(), Failure> {
     let data_dir = DataDir::open(&args.data_dir)?;
     let telemetry = telemetry::start("rollcall").map_err(|error| Failure::new(chain(&error)))?;
     let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
-    stop_on_signals(runtime.stop.clone());
+    stop_on_signals(&runtime, Duration::ZERO); // nobody balances requests between us and others
     let done = serve(args, mailing, listeners, &data_dir, &runtime).await;
     telemetry.flush();
     done
@@ -287,6 +287,7 @@ fn start(
     let mut services = JoinSet::new();
     let directory_stop = CancellationToken::new();
     let directory_runtime = Runtime {
+        draining: directory_stop.clone(),
         stop: directory_stop.clone(),
         ..runtime.clone()
     };

@@ -18,8 +18,9 @@ pub use mail::MailArgs;
 
 const DEFAULT_CONNECTIONS: u32 = 20;
 const MOST_CONNECTIONS: u32 = 1_000;
+const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 const DEFAULT_GRACE: Duration = Duration::from_secs(40);
-const MOST_GRACE_SECONDS: u64 = 3_600;
+const MOST_SHUTDOWN_SECONDS: u64 = 3_600;
 
 /// What to do about the schema when the service starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,9 @@ pub struct Config {
     pub migrate: Migrate,
     /// The file with the secret keys.
     pub keyring_file: PathBuf,
-    /// How long calls, and attempts to send mail, may take to finish after a stop.
+    /// How long every call is still taken after SIGTERM, while the probes say no.
+    pub shutdown_drain: Duration,
+    /// How long calls, and attempts to send mail, may take to finish after that.
     pub shutdown_grace: Duration,
     /// What an operator decides about mail.
     pub mailing: Mailing,
@@ -76,6 +79,7 @@ impl Config {
             max_connections: DEFAULT_CONNECTIONS,
             migrate: Migrate::OnStart,
             keyring_file,
+            shutdown_drain: DEFAULT_DRAIN,
             shutdown_grace: DEFAULT_GRACE,
             mailing: Mailing::default(),
         }
@@ -180,7 +184,10 @@ pub struct ServeArgs {
     /// Secret keys, 32 random bytes in base64 a line, the newest first; mode 0600.
     #[arg(long, env = "DIRECTORY_KEYRING_FILE")]
     keyring_file: Option<PathBuf>,
-    /// How long calls may take to finish after a stop [default: 40].
+    /// How long calls are still taken after SIGTERM, while the probes say no and clients move on [default: 10].
+    #[arg(long, env = "DIRECTORY_SHUTDOWN_DRAIN_SECONDS")]
+    shutdown_drain_seconds: Option<String>,
+    /// How long calls may take to finish after that [default: 40].
     #[arg(long, env = "DIRECTORY_SHUTDOWN_GRACE_SECONDS")]
     shutdown_grace_seconds: Option<String>,
     #[command(flatten)]
@@ -283,16 +290,15 @@ impl ServeArgs {
         {
             problems.add("DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line");
         }
-        let grace = problems.number(
-            "DIRECTORY_SHUTDOWN_GRACE_SECONDS",
-            self.shutdown_grace_seconds,
-            0..=MOST_GRACE_SECONDS,
-        );
+        let mut seconds = |name, text| problems.number(name, text, 0..=MOST_SHUTDOWN_SECONDS);
+        let drain = seconds("DIRECTORY_SHUTDOWN_DRAIN_SECONDS", self.shutdown_drain_seconds);
+        let grace = seconds("DIRECTORY_SHUTDOWN_GRACE_SECONDS", self.shutdown_grace_seconds);
         let config = Config {
             database_url: database.url,
             max_connections: database.max_connections,
             migrate,
             keyring_file: self.keyring_file.unwrap_or_default(),
+            shutdown_drain: drain.map_or(DEFAULT_DRAIN, Duration::from_secs),
             shutdown_grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
             mailing: self.mail.read(&mut problems),
         };
@@ -423,6 +429,7 @@ mod tests {
             "--database-url=mysql://x",
             "--database-max-connections=0",
             "--db-migrate=yes",
+            "--shutdown-drain-seconds=3601",
             "--shutdown-grace-seconds=soon",
         ])
         .check()
@@ -436,6 +443,7 @@ mod tests {
                 "DIRECTORY_DATABASE_MAX_CONNECTIONS must be a whole number from 1 to 1000",
                 "DIRECTORY_DB_MIGRATE must be on-start or check",
                 "DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line",
+                "DIRECTORY_SHUTDOWN_DRAIN_SECONDS must be a whole number from 0 to 3600",
                 "DIRECTORY_SHUTDOWN_GRACE_SECONDS must be a whole number from 0 to 3600",
             ]
         );
@@ -451,6 +459,7 @@ mod tests {
         let config = serve(&[&from_file, "--keyring-file=/keys"]).check().unwrap().config;
         assert_eq!(config.database_url.expose_secret(), "postgres://directory@db/directory");
         assert_eq!((config.max_connections, config.migrate), (20, Migrate::OnStart));
+        assert_eq!(config.shutdown_drain, Duration::from_secs(10));
         assert_eq!(config.shutdown_grace, Duration::from_secs(40));
 
         let both = serve(&[&from_file, "--database-url=sqlite::memory:", "--keyring-file=/keys"]).check();

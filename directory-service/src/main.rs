@@ -28,7 +28,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::start("directory-service")?;
     warn_of_unknown_variables(std::env::vars_os().map(|(name, _)| name));
     let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
-    stop_on_signals(runtime.stop.clone());
+    stop_on_signals(&runtime, settings.config.shutdown_drain);
     let grpc = TcpListener::bind(settings.grpc_listen).await?;
     let probes = TcpListener::bind(settings.admin_listen).await?;
     tokio::spawn(admin::serve(probes, runtime.clone()));

@@ -41,6 +41,15 @@ pub fn record_build(schema_version: u64) {
         .record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
 }
 
+/// Whether the process is about to stop.
+pub fn record_draining(is_draining: bool) {
+    global::meter(METER)
+        .u64_gauge("directory_draining")
+        .with_description("1 from the signal to stop on, else 0.")
+        .build()
+        .record(is_draining.into(), &[]);
+}
+
 /// How the outbox of mails is.
 #[derive(Debug)]
 pub struct OutboxMetrics {

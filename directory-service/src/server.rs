@@ -32,7 +32,7 @@ use crate::grpc;
 use crate::incoming::connections;
 use crate::keyring::{Keyring, KeyringError};
 use crate::mail::Worker;
-use crate::metrics::{ObserveLayer, record_build};
+use crate::metrics::{ObserveLayer, record_build, record_draining};
 use crate::migrate::{MigrateError, prepare, when_available};
 use crate::outbox::Outbox;
 use crate::page_token::PageTokens;
@@ -94,9 +94,14 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
 
     let mut tasks = JoinSet::new(); // aborted when this function returns
     tasks.spawn(used_tokens.note());
-    tasks.spawn(watch_database(db.clone(), component, reporter, runtime.stop.clone()));
+    tasks.spawn(watch_database(
+        db.clone(),
+        component,
+        reporter,
+        runtime.draining.clone(),
+    ));
     let mut mails = JoinSet::new();
-    mails.spawn(Worker::new(directory.clone(), outbox, codes.clone(), mailing).run(runtime.stop.clone()));
+    mails.spawn(Worker::new(directory.clone(), outbox, codes.clone(), mailing).run(runtime.draining.clone()));
 
     let router = Server::builder()
         .trace_fn(grpc_span)
@@ -196,12 +201,13 @@ fn reflection() -> Result<ServerReflectionServer<impl ServerReflection>, RunErro
         .build_v1()?)
 }
 
-/// Asks the database from time to time and tells the probes; NOT_SERVING from the moment of the stop.
-async fn watch_database(db: Database, component: Component, reporter: HealthReporter, stop: CancellationToken) {
+/// Asks the database from time to time and tells the probes; NOT_SERVING from the moment of draining.
+async fn watch_database(db: Database, component: Component, reporter: HealthReporter, draining: CancellationToken) {
+    record_draining(false);
     let mut answered: Option<Instant> = None;
     let mut was_ready = None;
     tell(&reporter, false).await;
-    while !stop.is_cancelled() {
+    while !draining.is_cancelled() {
         if ping(&db).await {
             answered = Some(Instant::now());
         }
@@ -216,10 +222,11 @@ async fn watch_database(db: Database, component: Component, reporter: HealthRepo
             }
         }
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = draining.cancelled() => {}
             () = sleep(CHECK_INTERVAL) => {}
         }
     }
+    record_draining(true);
     component.set_ready(false);
     tell(&reporter, false).await;
 }

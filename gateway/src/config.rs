@@ -32,7 +32,10 @@ pub struct ServeArgs {
     /// what callers send in these headers.
     #[arg(long, env = "GATEWAY_TRUST_FORWARDED", default_value = "false")]
     trust_forwarded: String,
-    /// How long open requests may take to finish once the gateway is told to stop.
+    /// How long requests are still taken after SIGTERM, while /readyz says no and callers are sent elsewhere.
+    #[arg(long, env = "GATEWAY_SHUTDOWN_DRAIN_SECONDS", default_value = "10")]
+    shutdown_drain_seconds: String,
+    /// How long open requests may take to finish after that.
     #[arg(long, env = "GATEWAY_SHUTDOWN_GRACE_SECONDS", default_value = "40")]
     shutdown_grace_seconds: String,
     /// How many MiB of memory the bodies of all requests may take at once: a quarter for their texts, the rest for the JSON
@@ -52,7 +55,9 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whether a proxy's word about the host that it was reached at is believed.
     pub trust_forwarded: bool,
-    /// How long open requests may take to finish after the stop.
+    /// How long requests are still taken after SIGTERM, while the probes say no.
+    pub shutdown_drain: Duration,
+    /// How long open requests may take to finish after that.
     pub shutdown_grace: Duration,
     /// What callers may not exceed.
     pub(crate) limits: Limits,
@@ -105,6 +110,7 @@ impl Config {
             directory_endpoint: directory_endpoint.into(),
             public_url: None,
             trust_forwarded: false,
+            shutdown_drain: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(40),
             limits: Limits::default(),
         }
@@ -142,21 +148,29 @@ impl ServeArgs {
             problems.push("GATEWAY_PUBLIC_URL must look like https://scim.example.com".to_owned());
         }
         let trust_forwarded = boolean("GATEWAY_TRUST_FORWARDED", &self.trust_forwarded, &mut problems);
-        let grace = self
-            .shutdown_grace_seconds
-            .parse()
-            .ok()
-            .filter(|seconds| *seconds <= 3600);
-        if grace.is_none() {
-            problems.push("GATEWAY_SHUTDOWN_GRACE_SECONDS must be a whole number from 0 to 3600".to_owned());
-        }
+        let drain = seconds(
+            "GATEWAY_SHUTDOWN_DRAIN_SECONDS",
+            &self.shutdown_drain_seconds,
+            &mut problems,
+        );
+        let grace = seconds(
+            "GATEWAY_SHUTDOWN_GRACE_SECONDS",
+            &self.shutdown_grace_seconds,
+            &mut problems,
+        );
         let body_memory = self.body_memory_mib.parse().ok();
         let body_memory = body_memory.filter(|mib| (1..=1_048_576_usize).contains(mib));
         if body_memory.is_none() {
             problems.push("GATEWAY_BODY_MEMORY_MIB must be a whole number from 1 to 1048576".to_owned());
         }
-        match (http_listen, admin_listen, trust_forwarded, grace, body_memory) {
-            (Some(http_listen), Some(admin_listen), Some(trust_forwarded), Some(grace), Some(body_memory))
+        match (
+            http_listen,
+            admin_listen,
+            trust_forwarded,
+            drain.zip(grace),
+            body_memory,
+        ) {
+            (Some(http_listen), Some(admin_listen), Some(trust_forwarded), Some((drain, grace)), Some(body_memory))
                 if problems.is_empty() =>
             {
                 let limits = Limits {
@@ -166,7 +180,8 @@ impl ServeArgs {
                 let config = Config {
                     public_url,
                     trust_forwarded,
-                    shutdown_grace: Duration::from_secs(grace),
+                    shutdown_drain: drain,
+                    shutdown_grace: grace,
                     limits,
                     ..Config::new(self.directory_endpoint)
                 };
@@ -197,6 +212,14 @@ fn boolean(name: &str, text: &str, problems: &mut Vec<String>) -> Option<bool> {
     value
 }
 
+fn seconds(name: &str, text: &str, problems: &mut Vec<String>) -> Option<Duration> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= 3600);
+    if seconds.is_none() {
+        problems.push(format!("{name} must be a whole number from 0 to 3600"));
+    }
+    seconds.map(Duration::from_secs)
+}
+
 /// An `http` or `https` URL with a host and without a query.
 fn is_base_url(text: &str) -> bool {
     text.parse::<Uri>().is_ok_and(|url| {
@@ -217,6 +240,7 @@ mod tests {
             directory_endpoint: "http://127.0.0.1:50051".to_owned(),
             public_url: Some(String::new()),
             trust_forwarded: "True".to_owned(),
+            shutdown_drain_seconds: "0".to_owned(),
             shutdown_grace_seconds: "7".to_owned(),
             body_memory_mib: "64".to_owned(),
         }
@@ -226,6 +250,7 @@ mod tests {
     fn good_settings_are_taken_and_an_empty_public_url_is_none() {
         let serve = args().check().unwrap();
 
+        assert_eq!(serve.config.shutdown_drain, Duration::ZERO);
         assert_eq!(serve.config.shutdown_grace, Duration::from_secs(7));
         assert_eq!(serve.config.limits.body_memory, 67_108_864);
         assert_eq!(serve.config.public_url, None);
@@ -240,6 +265,7 @@ mod tests {
             directory_endpoint: "directory:50051".to_owned(),
             public_url: Some("scim.example.com".to_owned()),
             trust_forwarded: "yes".to_owned(),
+            shutdown_drain_seconds: "-1".to_owned(),
             shutdown_grace_seconds: "soon".to_owned(),
             body_memory_mib: "0".to_owned(),
             ..args()
@@ -252,11 +278,12 @@ mod tests {
             "DIRECTORY_ENDPOINT",
             "PUBLIC_URL",
             "TRUST_FORWARDED",
+            "SHUTDOWN_DRAIN_SECONDS",
             "SHUTDOWN_GRACE_SECONDS",
             "BODY_MEMORY_MIB",
         ] {
             assert!(message.contains(name), "{name} is not in {message}");
         }
-        assert_eq!(message.lines().count(), 6);
+        assert_eq!(message.lines().count(), 7);
     }
 }

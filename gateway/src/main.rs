@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use directory_proto::service::{Runtime, stop_on_signals, telemetry};
+use directory_proto::service::{Runtime, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// SCIM 2.0 for Microsoft Entra ID in front of a Rollcall directory.
@@ -36,7 +36,6 @@ async fn main() -> ExitCode {
 async fn serve(args: gateway::ServeArgs) -> anyhow::Result<()> {
     let telemetry = telemetry::start("gateway")?;
     let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
-    stop_on_signals(runtime.stop.clone());
     let served = gateway::serve(args, &runtime).await;
     telemetry.flush();
     Ok(served?)

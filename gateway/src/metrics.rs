@@ -36,6 +36,15 @@ pub fn register_build() {
     info.record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
 }
 
+/// Whether the process is about to stop.
+pub fn draining(is_draining: bool) {
+    let draining = global::meter("gateway")
+        .u64_gauge("gateway_draining")
+        .with_description("1 from the signal to stop on, else 0.")
+        .build();
+    draining.record(is_draining.into(), &[]);
+}
+
 /// Counts one answered request.
 pub fn answered(method: &Method, route: &str, status: StatusCode, duration: Duration) {
     let method = KeyValue::new("method", method_label(method));

@@ -23,6 +23,7 @@ mod patch;
 mod races;
 mod refused_disables;
 mod root;
+mod shutdown;
 mod sorting;
 mod statements;
 mod status;

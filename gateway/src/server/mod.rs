@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory_proto::client::{DirectoryClient, InvalidEndpoint};
-use directory_proto::service::{Runtime, admin};
+use directory_proto::service::{Runtime, admin, stop_on_signals};
 use directory_proto::v1::WhoAmIRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -64,12 +64,13 @@ pub enum RunError {
     Listener(#[from] io::Error),
 }
 
-/// Binds both listeners and serves until the runtime stops: all of `gateway serve`.
+/// Binds both listeners and serves until a signal: all of `gateway serve`.
 ///
 /// # Errors
 /// [`RunError`] if the settings cannot be used or an address is taken.
 pub async fn serve(args: ServeArgs, runtime: &Runtime) -> Result<(), RunError> {
     let serve = args.check()?;
+    stop_on_signals(runtime, serve.config.shutdown_drain);
     let probes = bind(serve.admin_listen).await?;
     let scim = bind(serve.http_listen).await?;
     tokio::select! {
@@ -99,6 +100,7 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
         trusts_forwarded: config.trust_forwarded,
     };
     metrics::register_build();
+    metrics::draining(false);
     let directory = gateway.directory.clone();
     let limits = config.limits;
     let router = router(gateway, limits);
@@ -109,6 +111,11 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
     background.spawn(async move {
         answered_once(&directory).await;
         ready.set_ready(true);
+    });
+    let draining = runtime.draining.clone();
+    background.spawn(async move {
+        draining.cancelled().await;
+        metrics::draining(true);
     });
 
     let server = http_server(limits);

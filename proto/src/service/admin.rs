@@ -28,7 +28,7 @@ struct Admin {
 }
 
 /// Serves the probes until the future is dropped. They answer from flags and ask nobody, so they stay up while the
-/// services stop: `/readyz` turns negative with `runtime.stop`, `/livez` does not.
+/// services stop: `/readyz` turns negative with `runtime.draining`, `/livez` does not.
 ///
 /// # Errors
 /// An I/O error of the listener.
@@ -71,7 +71,7 @@ async fn live(State(admin): State<Admin>) -> Response {
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
-    if admin.runtime.stop.is_cancelled() {
+    if admin.runtime.draining.is_cancelled() {
         return answer(false, "stopping");
     }
     answer(admin.runtime.health.ready(), "not ready")

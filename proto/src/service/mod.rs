@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,9 @@ pub mod telemetry;
 /// What a process shares between the services that it runs.
 #[derive(Clone)]
 pub struct Runtime {
+    /// Cancelled some time before `stop`, or with it: the probes say no, and nothing is begun that nobody waits for, but every
+    /// request is still taken, until callers have noticed.
+    pub draining: CancellationToken,
     /// Cancelled when the process shall end. Services stop gracefully.
     pub stop: CancellationToken,
     /// The components' probes.
@@ -25,6 +29,7 @@ impl Runtime {
     /// A runtime that nothing has started in yet.
     pub fn new(stop: CancellationToken, metrics: prometheus::Registry) -> Self {
         Self {
+            draining: stop.child_token(),
             stop,
             health: Health::default(),
             metrics,
@@ -80,30 +85,70 @@ impl Component {
     }
 }
 
-/// Cancels `stop` at the first SIGTERM or Ctrl-C; a second one ends the process at once.
-pub fn stop_on_signals(stop: CancellationToken) {
+/// Ends the process on signals: SIGTERM lets the runtime drain for so long before the stop, Ctrl-C does not. A second
+/// signal cuts the drain short, and one after the stop ends the process at once.
+pub fn stop_on_signals(runtime: &Runtime, drain: Duration) {
+    let (draining, stop) = (runtime.draining.clone(), runtime.stop.clone());
     tokio::spawn(async move {
-        signal().await;
+        let Some(mut signals) = Signals::listen() else {
+            return; // signals cannot be listened to here: only SIGKILL ends us
+        };
+        if signals.next().await == Signal::Terminate && !drain.is_zero() {
+            tracing::info!(drain_seconds = drain.as_secs(), "draining");
+            draining.cancel();
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                _ = signals.next() => {}
+            }
+        }
         tracing::info!("stopping");
         stop.cancel();
-        signal().await;
+        signals.next().await;
         std::process::exit(130);
     });
 }
 
+#[derive(PartialEq, Eq)]
+enum Signal {
+    Terminate,
+    Interrupt,
+}
+
 #[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await; // signals cannot be listened to here: only SIGKILL ends us
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Some(Self {
+            terminate: signal(SignalKind::terminate()).ok()?,
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        let _ = tokio::signal::ctrl_c().await;
+        Signal::Interrupt
+    }
 }

@@ -159,6 +159,8 @@ impl System {
     fn spawn(&self, name: &'static str, mut command: Command, admin: u16) -> Process {
         command
             .env("ROLLCALL_LOG_FORMAT", "json")
+            .env("DIRECTORY_SHUTDOWN_DRAIN_SECONDS", "0") // no balancer to wait for
+            .env("GATEWAY_SHUTDOWN_DRAIN_SECONDS", "0")
             .envs(self.settings.environment.clone());
         let file = |ending| self.folder.path().join(format!("{name}-{admin}.{ending}"));
         Process::start_apart(name, command, &file("out"), &file("log"), admin)
@@ -328,14 +330,29 @@ impl System {
 
     /// Ends every process as an operator would, and says how each ended.
     pub async fn stop(&mut self) -> Vec<ExitStatus> {
-        for process in &self.processes {
-            process.terminate();
-        }
+        self.terminate();
         let mut ended = Vec::new();
         for process in &mut self.processes {
             ended.push(process.ended().await);
         }
         ended
+    }
+
+    /// Sends every process SIGTERM.
+    pub fn terminate(&self) {
+        for process in &self.processes {
+            process.terminate();
+        }
+    }
+
+    /// What the probe at this path says, on every process.
+    pub async fn probe(&self, path: &str) -> Vec<u16> {
+        let mut statuses = Vec::new();
+        for process in &self.processes {
+            let probes = Scim::new(&format!("http://{}", local(process.admin)), "");
+            statuses.push(probes.get(path).await.status);
+        }
+        statuses
     }
 
     /// Ends every process as an operator would. Afterwards whatever they recorded is at their collector.
