@@ -1,6 +1,5 @@
 //! Every setting, typed and parsed once, from flags and the environment. What is wrong is told all at once.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -361,48 +360,6 @@ impl Problems {
     }
 }
 
-/// Warns of variables that look like ours and are none, with the closest name that is one.
-pub fn warn_of_unknown_variables(present: impl IntoIterator<Item = OsString>) {
-    for (unknown, closest) in unknown_variables(present) {
-        tracing::warn!(variable = unknown, "no setting has this name; the closest is {closest}");
-    }
-}
-
-fn unknown_variables(present: impl IntoIterator<Item = OsString>) -> Vec<(String, String)> {
-    let command = <Cli as clap::CommandFactory>::command();
-    let serve = command
-        .find_subcommand("serve")
-        .into_iter()
-        .flat_map(clap::Command::get_arguments);
-    let known: Vec<&str> = serve.filter_map(|argument| argument.get_env()?.to_str()).collect();
-    let ours = present
-        .into_iter()
-        .filter_map(|name| name.into_string().ok())
-        .filter(|name| {
-            // `DIRECTORY_SERVICE_PORT_...` and the like are what Kubernetes makes of a Service's name.
-            name.starts_with("DIRECTORY_") && !name.starts_with("DIRECTORY_SERVICE_") && !known.contains(&name.as_str())
-        });
-    ours.filter_map(|name| {
-        let closest = known.iter().min_by_key(|candidate| distance(&name, candidate))?;
-        Some((name, (*closest).to_owned()))
-    })
-    .collect()
-}
-
-/// Levenshtein's distance.
-fn distance(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in right.bytes().enumerate() {
-            let cost = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[right.len()]
-}
-
 impl DatabaseConfig {
     /// Whether the data is in an SQLite file.
     pub fn is_sqlite(&self) -> bool {
@@ -481,22 +438,5 @@ mod tests {
             .check()
             .unwrap_err();
         assert!(!errors.to_string().contains("hunter2"));
-    }
-
-    #[test]
-    fn a_mistyped_variable_is_met_with_the_closest_name() {
-        let present = [
-            "DIRECTORY_GRPC_LISTENER",
-            "DIRECTORY_KEYRING_FILE",
-            "DIRECTORY_SERVICE_PORT",
-            "PATH",
-        ];
-
-        let unknown = unknown_variables(present.map(OsString::from));
-
-        assert_eq!(
-            unknown,
-            [("DIRECTORY_GRPC_LISTENER".to_owned(), "DIRECTORY_GRPC_LISTEN".to_owned())]
-        );
     }
 }

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use directory_proto::service::variables::warn_of_unknown;
 use directory_proto::service::{Runtime, admin, stop_on_signals, telemetry};
-use directory_service::config::{Cli, Command, ServeArgs, warn_of_unknown_variables};
+use directory_service::config::{Cli, Command, ServeArgs};
 use directory_service::{init, migrate};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ async fn main() -> ExitCode {
 async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let settings = args.check()?;
     let telemetry = telemetry::start("directory-service")?;
-    warn_of_unknown_variables(std::env::vars_os().map(|(name, _)| name));
+    warn_of_unknown(&Cli::command(), "DIRECTORY_", std::env::vars_os().map(|(name, _)| name));
     let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
     stop_on_signals(&runtime, settings.config.shutdown_drain);
     let grpc = TcpListener::bind(settings.grpc_listen).await?;

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use directory_proto::service::variables::warn_of_unknown;
 use directory_proto::service::{Runtime, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,7 @@ async fn main() -> ExitCode {
 
 async fn serve(args: gateway::ServeArgs) -> anyhow::Result<()> {
     let telemetry = telemetry::start("gateway")?;
+    warn_of_unknown(&Cli::command(), "GATEWAY_", std::env::vars_os().map(|(name, _)| name));
     let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
     let served = gateway::serve(args, &runtime).await;
     telemetry.flush();
