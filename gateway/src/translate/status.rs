@@ -91,7 +91,13 @@ pub fn to_scim(status: &Status) -> ScimError {
 fn without_reason(status: &Status) -> ScimError {
     match status.code() {
         Code::Unauthenticated => unauthorized(),
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted | Code::ResourceExhausted => {
+        // Unknown is what tonic makes of a connection that breaks under a call; the directory says it never.
+        Code::Unavailable
+        | Code::DeadlineExceeded
+        | Code::Cancelled
+        | Code::Aborted
+        | Code::ResourceExhausted
+        | Code::Unknown => {
             tracing::warn!(
                 rpc.grpc.status_code = status.code() as i32,
                 "the directory did not answer"
