@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Address;
+use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
@@ -80,7 +81,10 @@ pub fn write(
     // The same at every attempt: who gets it twice can tell.
     let id = format!("<{}.{}@{}>", user.id, user.activation.code_number, from.domain());
     let now = UNIX_EPOCH + Duration::from_micros(u64::try_from(now_us).unwrap_or_default());
+    // Ours, as lettre's own reads the headers again and fails at a quoted local part.
+    let envelope = Envelope::new(Some(from.clone()), vec![to.clone()])?;
     let message = Message::builder()
+        .envelope(envelope)
         .from(Mailbox::new(sender, from.clone()))
         .to(Mailbox::new(None, to.clone()))
         .subject(shown(&rendered.subject))
@@ -356,6 +360,18 @@ mod tests {
             let error = written(&mail).unwrap_err();
             assert_eq!(error.to_string(), "the address is not usable", "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_address_with_a_quoted_local_part_gets_mail() {
+        let mut mail = mail("ada", "Ada", "Acme");
+        mail.address = Text::from_row("\"a b\"@example.com".to_owned());
+
+        let letter = written(&mail).unwrap();
+
+        assert_eq!(letter.to.to_string(), "\"a b\"@example.com");
+        let text = String::from_utf8(letter.bytes).unwrap();
+        assert!(text.contains("To: \"a b\"@example.com\r\n"), "{text}");
     }
 
     #[test]

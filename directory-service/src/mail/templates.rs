@@ -136,8 +136,15 @@ impl Templates {
         };
         let mut problems = Vec::new();
         for language in self.languages.iter() {
-            let tried = self.render(language, &whole).and_then(|_| self.render(language, &bare));
-            problems.extend(tried.err());
+            match self.render(language, &whole).and_then(|_| self.render(language, &bare)) {
+                Ok(Rendered { text, html, .. }) => {
+                    let without = [("txt", text), ("html", html)]
+                        .into_iter()
+                        .filter(|(_, said)| !said.contains(&bare.code));
+                    problems.extend(without.map(|(kind, _)| format!("{language}.{kind} does not show {{{{ code }}}}")));
+                }
+                Err(problem) => problems.push(problem),
+            }
         }
         problems
     }
@@ -430,6 +437,7 @@ pub(super) mod tests {
                 "de.txt:1: must begin with a line `Subject: …`",
             ),
             (&[("de.txt", "")], "de.txt:1: must begin with a line `Subject: …`"),
+            (&[("de.html", "<p>{{ tenant }}")], "de.html does not show {{ code }}"),
             (&[("sv.txt", "Subject: x\n")], "sv.html is missing: a language has both"),
             (
                 &[("read me.txt", "")],
