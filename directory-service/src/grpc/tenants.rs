@@ -226,7 +226,10 @@ fn is_given(tenant: &proto::Tenant, path: &str) -> bool {
 fn setting(tenant: &proto::Tenant, path: &str) -> Result<Setting, Invalid> {
     Ok(match path {
         "display_name" => Setting::DisplayName(DisplayName::parse("tenant.display_name", &tenant.display_name)?),
-        "provisioning_source" => Setting::ProvisioningSource(source_or_default(&tenant.provisioning_source)?),
+        "provisioning_source" => {
+            let field = "tenant.provisioning_source";
+            Setting::ProvisioningSource(ProvisioningSource::parse(field, &tenant.provisioning_source)?)
+        }
         "strict_patch" => Setting::StrictPatch(tenant.strict_patch),
         "activation_email_on_creation" => {
             let wanted = tenant.activation_email_on_creation;
@@ -260,13 +263,6 @@ fn setting(tenant: &proto::Tenant, path: &str) -> Result<Setting, Invalid> {
             return Err(Invalid::new("update_mask", rule));
         }
     })
-}
-
-fn source_or_default(text: &str) -> Result<ProvisioningSource, Invalid> {
-    if text.is_empty() {
-        return Ok(ProvisioningSource::default());
-    }
-    ProvisioningSource::parse("tenant.provisioning_source", text)
 }
 
 fn policy(wire: i32) -> Result<GroupDeletionPolicy, Invalid> {
