@@ -9,8 +9,8 @@ use directory_proto::v1::activation::Status as ActivationStatus;
 use directory_proto::v1::mail::State;
 use directory_proto::v1::redeem_activation_code_request::User;
 use directory_proto::v1::{
-    GetUserRequest, ListMailsRequest, Mail, RedeemActivationCodeRequest, RetryMailRequest, Scope, Tenant,
-    UpdateTenantRequest,
+    DeleteTenantRequest, GetUserRequest, ListMailsRequest, Mail, RedeemActivationCodeRequest, RetryMailRequest, Scope,
+    Tenant, UpdateTenantRequest,
 };
 use futures_util::{StreamExt as _, stream};
 use prost_types::FieldMask;
@@ -523,5 +523,13 @@ fn up_without_a_mail_server_writes_private_files_and_says_so() {
         assert_eq!((mode(&outbox), mode(&file)), (0o700, 0o600));
         scim.delete(&format!("/Users/{ada}")).await.expect(204);
         assert_eq!(std::fs::read_dir(&outbox).unwrap().count(), 0);
+
+        let eve = scim.create_user(&user("eve")).await;
+        let file = outbox.join(format!("{eve}-1.eml"));
+        eventually("the file is there", async || file.exists().then_some(())).await;
+        let slug = SLUG.to_owned();
+        let everything = DeleteTenantRequest { slug, force: true };
+        system.operator().tenants().delete_tenant(everything).await.unwrap();
+        eventually("the file went with the tenant", async || (!file.exists()).then_some(())).await;
     });
 }

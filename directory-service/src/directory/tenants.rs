@@ -117,7 +117,7 @@ impl Directory {
                 Err(DirectoryError::TenantNotEmpty) => {} // a request that was under way wrote something: once more
                 Ok(()) => {
                     tracing::info!(tenant.id = %tenant, "a tenant was deleted");
-                    return Ok(());
+                    return self.erase_left_mail_files().await;
                 }
                 failed => return failed,
             }
