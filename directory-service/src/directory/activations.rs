@@ -98,6 +98,11 @@ impl Directory {
                     (true, false) => user.activation.redeem(now_us),
                     (false, _) => user.activation.wrong_code(now_us),
                 }
+                if user.activation.status == before.activation.status {
+                    // A try alone is no change of the user: whoever guesses must not fill its history.
+                    store::users::count_wrong_code(&tx, actor.tenant, id, &user.activation).await?;
+                    return Ok(Tried::Refused);
+                }
                 save(&tx, actor, before, user, None, now_us).await?;
                 Ok::<_, DirectoryError>(if matches {
                     Tried::Redeemed(Redeemed {

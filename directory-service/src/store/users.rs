@@ -135,6 +135,28 @@ pub async fn update(
     read_manager(user, Some(&row))
 }
 
+/// Writes down that a wrong activation code was tried, which makes no new version.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+#[instrument(name = "store.users.count_wrong_code", skip_all, fields(user.id = %id))]
+pub async fn count_wrong_code(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    id: UserId,
+    activation: &Activation,
+) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table(user::Entity)
+        .value(user::Column::ActivationWrongCodes, activation.wrong_codes)
+        .value(user::Column::ActivationPausedUntilUs, activation.paused_until_us)
+        .cond_where(in_tenant(tenant))
+        .and_where(user_column(user::Column::Id).eq(id.uuid()))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
 /// Who the manager is, told by the writing statement itself.
 fn returning_manager(tenant: TenantId, manager: UserId) -> ReturningClause {
     let of_manager = |expr: Expr| -> Expr {

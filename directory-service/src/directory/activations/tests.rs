@@ -169,9 +169,11 @@ async fn wrong_codes_pause_and_void_a_code(db: TestDb) {
     world.deliver().await;
     let (whom, code) = (Whom::Id(ada.id), world.code(&ada));
 
+    let version = world.read(ada.id).await.version;
     for _ in 0..5 {
         assert!(!world.redeem(whom.clone(), "2222-2222-2222").await);
     }
+    assert_eq!(world.read(ada.id).await.version, version, "a try is no change");
     assert!(!world.redeem(whom.clone(), &code).await, "paused");
     assert_eq!(world.read(ada.id).await.activation.wrong_codes, 5, "and not counted");
     for _ in 0..3 {
