@@ -18,6 +18,9 @@ pub struct Explanation {
     mail: Option<Mail>,
     refused_disables: Vec<RefusedDisable>,
     changes: Vec<Change>,
+    administrator_block_yields_to_source: bool,
+    wrong_codes: i32,
+    codes_paused_until: Option<String>,
 }
 
 /// A refused request that held the source's word that the user is not active.
@@ -49,12 +52,18 @@ impl From<v1::ExplainUserResponse> for Explanation {
             mail,
             refused_disables,
             changes,
+            administrator_block_yields_to_source,
+            wrong_codes,
+            codes_paused_until,
         } = wire;
         Self {
             user: user.unwrap_or_default().into(),
             mail: mail.map(Mail::from),
             refused_disables: refused_disables.into_iter().map(Into::into).collect(),
             changes: changes.into_iter().map(Into::into).collect(),
+            administrator_block_yields_to_source,
+            wrong_codes,
+            codes_paused_until: text(codes_paused_until),
         }
     }
 }
@@ -138,9 +147,23 @@ impl Change {
     }
 }
 
+impl Explanation {
+    fn wrong_codes(&self) -> Option<(&'static str, String)> {
+        let mut line = format!("{} since the last code was begun", self.wrong_codes);
+        if let Some(until) = &self.codes_paused_until {
+            line.push_str(&format!(
+                "; no code was or is taken until {}",
+                to_the_second(Some(until))
+            ));
+        }
+        (self.wrong_codes > 0).then_some(("Wrong codes", line))
+    }
+}
+
 impl Record for Explanation {
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = self.user.standing();
+        let mut lines = self.user.standing(Some(self.administrator_block_yields_to_source));
+        lines.extend(self.wrong_codes());
         lines.extend(self.mail.as_ref().map(|mail| ("Activation mail", mail.line())));
         let refused = self.refused_disables.iter();
         lines.extend(refused.map(|refused| ("Refused disable", refused.line())));
@@ -187,6 +210,9 @@ mod tests {
                 source: "entra".to_owned(),
                 request_id: "r0".to_owned(),
             }],
+            administrator_block_yields_to_source: false,
+            wrong_codes: 5,
+            codes_paused_until: time(900),
         }
     }
 
@@ -200,6 +226,10 @@ mod tests {
             found.unwrap_or_else(|| panic!("no {wanted}")).1.as_str()
         };
         assert_eq!(of("Activation mail"), "sent, 1 attempt");
+        assert_eq!(
+            of("Wrong codes"),
+            "5 since the last code was begun; no code was or is taken until 1970-01-01T00:15:00Z"
+        );
         assert_eq!(
             of("Refused disable"),
             "1970-01-01T00:01:00Z, refused with INVALID_FIELD for user.user_name, by token t1, request r1"

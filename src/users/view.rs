@@ -255,10 +255,13 @@ impl UserSummary {
 
 impl UserSummary {
     /// Whether the user is let in, each reason why not with who can take it away, and the source's own word.
-    fn standing(&self) -> Vec<(&'static str, String)> {
+    fn standing(&self, source_may_lift: Option<bool>) -> Vec<(&'static str, String)> {
         let mut lines = vec![("State", self.state())];
         for block in &self.blocks {
-            lines.extend([("Blocked by", block.line()), ("", block.way_out().to_owned())]);
+            lines.extend([
+                ("Blocked by", block.line()),
+                ("", block.way_out(source_may_lift).to_owned()),
+            ]);
         }
         let source = match self.source_active {
             Some(true) => "active",
@@ -272,7 +275,7 @@ impl UserSummary {
 
 impl Record for Standing {
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = self.summary.standing();
+        let mut lines = self.summary.standing(self.source_may_lift);
         lines.push(("User name", self.summary.user_name.clone()));
         lines.push(("ID", self.summary.id.clone()));
         if let Some(may) = self.source_may_lift {
@@ -335,13 +338,16 @@ impl Row for UserSummary {
 }
 
 impl Block {
-    /// Who can take it away.
-    fn way_out(&self) -> &'static str {
+    /// Who can take it away; whether the source may lift an administrator's block, if that is known.
+    fn way_out(&self, source_may_lift: Option<bool>) -> &'static str {
         match self.reason.as_str() {
             "provisioning" => "goes when the source says that the user is active; nobody else can lift it",
             "group_deleted" => {
                 "goes when the source writes the user again or adds it to a group, or by `rollcall user unblock \
                  --group-deleted`"
+            }
+            "administrator" if source_may_lift == Some(true) => {
+                "goes by `rollcall user unblock`, or when the source says again that the user is active"
             }
             "administrator" => "goes by `rollcall user unblock`",
             _ => "",
@@ -366,7 +372,7 @@ impl Block {
 
 impl Record for User {
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = self.standing();
+        let mut lines = self.standing(None);
         lines.extend(self.attributes());
         lines
     }
@@ -375,8 +381,8 @@ impl Record for User {
 /// The parts of the table. Lines without a value are left out where they are printed.
 impl User {
     /// Whether the user is let in and why not, and how far the activation is.
-    pub fn standing(&self) -> Vec<(&'static str, String)> {
-        let mut lines = self.summary.standing();
+    pub fn standing(&self, source_may_lift: Option<bool>) -> Vec<(&'static str, String)> {
+        let mut lines = self.summary.standing(source_may_lift);
         let activation = self.activation.as_ref();
         lines.extend(activation.map(|activation| ("Activation", activation.line())));
         lines

@@ -151,9 +151,12 @@ async fn what_is_no_disable_or_may_be_sent_again_is_not_noted(database: Database
 
     let detail = refusal.body["detail"].as_str().unwrap();
     assert!(detail.contains(SOURCE) && detail.contains("okta"), "{detail}");
+    let kept = refused(&system, &tenant, &id).await;
+    let reasons: Vec<&str> = kept.iter().map(|refused| refused.reason.as_str()).collect();
     assert_eq!(
-        refused(&system, &tenant, &id).await,
-        [],
-        "the word of another is not the source's"
+        reasons,
+        ["PROVISIONING_SOURCE_CONFLICT"],
+        "a wrong setting leaves every leaver in"
     );
+    assert_eq!(system.metric(METRIC).await, counted + 1.0);
 }

@@ -27,6 +27,8 @@ pub struct Explanation {
     pub refused_disables: Vec<RefusedDisable>,
     /// Its newest changes, the newest first.
     pub changes: Vec<RecordedChange>,
+    /// Whether the source's word that the user is active takes an administrator's block away.
+    pub administrator_block_yields: bool,
 }
 
 impl Directory {
@@ -43,18 +45,22 @@ impl Directory {
         };
         let id = id.ok_or(DirectoryError::UserNotFound)?;
         let user = self.get_user(tenant, id, UserParts::ALL).await?;
+        let settings = store::tenants::find_by_id(reader, tenant).await?;
         Ok(Explanation {
             user,
             mail: store::mails::find(reader, tenant, id).await?,
             refused_disables: store::refused_disables::list(reader, tenant, id).await?,
             changes: store::changes::of_resource(reader, tenant, Resource::User(id), CHANGES).await?,
+            administrator_block_yields: settings
+                .is_some_and(|tenant| tenant.settings.administrator_block_yields_to_source),
         })
     }
 
-    /// Keeps that a request was refused which held the source's word that a user is not active.
+    /// Keeps that a request was refused which held a source's word that a user is not active: also another source's than the
+    /// tenant's, as that is how a wrong setting leaves every leaver in.
     ///
     /// # Errors
-    /// [`DirectoryError::UserNotFound`], [`DirectoryError::SourceConflict`].
+    /// [`DirectoryError::UserNotFound`].
     #[instrument(name = "directory.keep_refused_disable", skip_all, fields(tenant.id = %actor.tenant, user.id = %id))]
     pub async fn keep_refused_disable(
         &self,
@@ -66,8 +72,7 @@ impl Directory {
         self.db
             .write(|tx| async move {
                 let locked = store::users::lock(&tx, actor.tenant, id, Intent::Change).await?;
-                let locked = locked.ok_or(DirectoryError::UserNotFound)?;
-                super::users::allow(actor, &locked.rules)?;
+                locked.ok_or(DirectoryError::UserNotFound)?;
                 Ok(store::refused_disables::insert(&tx, actor, id, refusal, now_us).await?)
             })
             .await

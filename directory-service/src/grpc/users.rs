@@ -77,8 +77,8 @@ impl Users {
     /// The caller has its answer already: what cannot be kept is logged.
     async fn keep_refusal(&self, actor: &Actor, user: UserId, refusal: &Refusal) {
         match self.directory.keep_refused_disable(actor, user, refusal).await {
-            // Who may not write, or whom there is not, has nothing to be kept with.
-            Ok(()) | Err(DirectoryError::UserNotFound | DirectoryError::SourceConflict { .. }) => {}
+            // Whom there is not has nothing to be kept with.
+            Ok(()) | Err(DirectoryError::UserNotFound) => {}
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(user.id = %user, error, "a refused disable was not kept");
@@ -266,7 +266,10 @@ fn explanation_to_wire(explanation: Explanation) -> proto::ExplainUserResponse {
         mail,
         refused_disables,
         changes,
+        administrator_block_yields,
     } = explanation;
+    let activation = &user.activation;
+    let (wrong_codes, paused_until) = (activation.wrong_codes, activation.paused_until_us.map(timestamp));
     let refused_disables = refused_disables.into_iter().map(|refused| proto::RefusedDisable {
         time: Some(timestamp(refused.at_us)),
         actor: refused.actor,
@@ -288,6 +291,9 @@ fn explanation_to_wire(explanation: Explanation) -> proto::ExplainUserResponse {
         mail: mail.map(Into::into),
         refused_disables: refused_disables.collect(),
         changes: changes.collect(),
+        administrator_block_yields_to_source: administrator_block_yields,
+        wrong_codes,
+        codes_paused_until: paused_until,
     }
 }
 

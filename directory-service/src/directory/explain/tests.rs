@@ -9,7 +9,7 @@ use crate::store::testing::{T0, TestDb, on_every_database, user_named};
 
 on_every_database! {
     a_user_is_explained_by_its_newest_changes_and_refusals
-    only_the_source_reports_what_was_refused
+    a_refused_disable_of_another_source_is_kept_and_of_a_user_whom_there_is_not_is_not
 }
 
 fn refusal(number: usize) -> Refusal {
@@ -69,7 +69,7 @@ async fn a_user_is_explained_by_its_newest_changes_and_refusals(db: TestDb) {
     assert!(matches!(elsewhere, Err(DirectoryError::UserNotFound)), "{elsewhere:?}");
 }
 
-async fn only_the_source_reports_what_was_refused(db: TestDb) {
+async fn a_refused_disable_of_another_source_is_kept_and_of_a_user_whom_there_is_not_is_not(db: TestDb) {
     let actor = db.tenant("acme").await;
     let directory = db.directory(&ManualClock::at(T0));
     let ada = directory.create_user(&actor, &user_named("ada")).await.unwrap().id;
@@ -78,11 +78,13 @@ async fn only_the_source_reports_what_was_refused(db: TestDb) {
         ..actor.clone()
     };
 
-    let refused = directory.keep_refused_disable(&stranger, ada, &refusal(1)).await;
-    assert!(
-        matches!(refused, Err(DirectoryError::SourceConflict { .. })),
-        "{refused:?}"
-    );
+    directory
+        .keep_refused_disable(&stranger, ada, &refusal(1))
+        .await
+        .unwrap();
+
+    let explained = directory.explain_user(actor.tenant, &Whom::Id(ada)).await.unwrap();
+    assert_eq!(explained.refused_disables.len(), 1);
     let nobody = directory
         .keep_refused_disable(&actor, UserId::generate(), &refusal(1))
         .await;
