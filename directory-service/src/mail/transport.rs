@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lettre::Address;
 use lettre::transport::smtp::Error;
@@ -14,7 +15,12 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 
+use tokio::time::timeout;
+
 use super::message::Letter;
+
+/// How long a server may take to answer the last word.
+const QUIT_TIME: Duration = Duration::from_secs(2);
 
 /// How the way to a mail server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +82,8 @@ impl MailServer {
     pub async fn send(&self, letter: &Letter) -> Result<(), Refused> {
         let mut connection = self.connect().await?;
         let sent = transmit(&mut connection, letter).await;
-        connection.abort().await; // QUIT; its answer changes nothing
+        // Not waited for: what the mail came to is decided, and a server that never answers QUIT must not change it.
+        tokio::spawn(async move { timeout(QUIT_TIME, connection.abort()).await });
         sent
     }
 

@@ -5,6 +5,9 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+/// Never answers.
+const SILENCE: &str = "";
+
 /// A server that takes one mail, but answers the command `verb` with `reply`; none: it hangs up.
 async fn sent_to(verb: &'static str, reply: Option<&'static str>) -> Result<(), Refused> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -22,6 +25,7 @@ async fn sent_to(verb: &'static str, reply: Option<&'static str>) -> Result<(), 
             };
             match (command == verb, reply) {
                 (true, None) => return,
+                (true, Some(SILENCE)) => {}
                 (true, Some(reply)) => stream.write_all(format!("{reply}\r\n").as_bytes()).await.unwrap(),
                 (false, _) => stream.write_all(format!("{usual}\r\n").as_bytes()).await.unwrap(),
             }
@@ -42,6 +46,12 @@ async fn sent_to(verb: &'static str, reply: Option<&'static str>) -> Result<(), 
     let sent = server.send(&letter(b"Subject: x\r\n\r\nx\r\n")).await;
     serving.await.unwrap();
     sent
+}
+
+#[tokio::test]
+async fn what_a_mail_came_to_does_not_wait_for_the_answer_to_quit() {
+    let sent = timeout(Duration::from_secs(30), sent_to("QUIT", Some(SILENCE)));
+    assert_eq!(sent.await, Ok(Ok(())));
 }
 
 #[tokio::test]
