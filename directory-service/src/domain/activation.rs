@@ -132,12 +132,14 @@ impl Activation {
         if self.mail == ActivationMail::Queued && self.status == ActivationStatus::Pending {
             self.mail = ActivationMail::Due;
             self.status = ActivationStatus::NotActivated;
+            self.expires_us = None;
         }
     }
 
-    /// The address changed: what was mailed to the one before must not be good any more.
+    /// The address changed: what was mailed to the one before must not be good any more. A mail that is due may have been put
+    /// off after a server took it and the answer was lost.
     pub fn address_changed(&mut self) {
-        if self.status == ActivationStatus::Pending {
+        if self.status == ActivationStatus::Pending || self.mail == ActivationMail::Due {
             self.begin();
         }
     }
@@ -316,6 +318,17 @@ mod tests {
         assert_eq!(activation, Activation::at_creation(true));
         assert!(activation.queue());
         assert_eq!(activation, pending());
+    }
+
+    #[test]
+    fn a_code_that_was_put_off_is_void_when_the_address_changes() {
+        let mut activation = pending();
+        activation.put_off(); // blocked, after the answer to the mail was lost
+
+        activation.address_changed();
+        assert!(activation.queue());
+
+        assert_eq!(activation.code_number, pending().code_number + 1);
     }
 
     #[test]

@@ -115,6 +115,13 @@ impl Blocks {
         self.provisioning.is_some() || self.group_deleted.is_some() || self.administrator.is_some()
     }
 
+    /// Since when each reason that holds does, and by whom.
+    pub fn causes(&self) -> impl Iterator<Item = &Cause> {
+        let group_deleted = self.group_deleted.as_ref().map(|deleted| &deleted.cause);
+        let reasons = [self.provisioning.as_ref(), group_deleted, self.administrator.as_ref()];
+        reasons.into_iter().flatten()
+    }
+
     /// The source's last word on active.
     pub const fn source_active(&self) -> bool {
         self.provisioning.is_none()
@@ -543,7 +550,7 @@ mod tests {
         user.apply(&[emails("b@x.io")], &cause(5), &rules);
         assert_eq!(
             (user.activation.code_number, user.mail_step(Some(&before))),
-            (2, MailStep::Queue)
+            (before.code_number + 1, MailStep::Queue)
         );
         let before = user.activation.clone();
         user.apply(&[UserChange::List(ListAttribute::Emails, vec![])], &cause(6), &rules);
