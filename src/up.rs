@@ -247,6 +247,7 @@ fn directory_config(
     if matches!(mailing.delivery, Delivery::Nowhere) {
         mailing.delivery = Delivery::Files(data_dir.file("outbox"));
     }
+    mailing.left_files = Some(data_dir.file("outbox"));
     config.mailing = mailing;
     Ok(config)
 }

@@ -83,7 +83,12 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
         return Ok(()); // stopped while there was no database
     };
     let mailing = config.mailing;
-    let outbox = Outbox::new(mailing.folder().map(Path::to_owned));
+    let outbox = Outbox::new(
+        mailing
+            .folder()
+            .map(Path::to_owned)
+            .or_else(|| mailing.left_files.clone()),
+    );
     let directory = Directory::new(db.clone(), Clock::system())
         .with_outbox(outbox.clone())
         .with_link_hosts(&mailing.link_hosts)

@@ -97,6 +97,7 @@ impl MailArgs {
         let hosts = given(self.activation_url_hosts.clone()).unwrap_or_default();
         let server = self.server(host, problems);
         Mailing {
+            left_files: None,
             delivery: server.map_or(Delivery::Nowhere, |server| Delivery::Smtp(Box::new(server))),
             from: from.unwrap_or(defaults.from),
             templates,

@@ -14,7 +14,7 @@ use crate::store;
 use crate::store::users::Intent;
 
 /// How many codes one transaction-by-transaction sweep ends at most.
-const EXPIRED_AT_ONCE: u64 = 200;
+pub const EXPIRED_AT_ONCE: usize = 200;
 
 /// Whom a request means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Directory {
                 save(&tx, actor, before, user, None, now_us).await
             })
             .await?;
-        Ok(self.told_of(saved))
+        self.with_groups(actor.tenant, self.told_of(saved)).await
     }
 
     /// Activates a user if `typed` is the code that is good for it now. Every failure has the same answer; wrong codes are
@@ -120,18 +120,26 @@ impl Directory {
         }
     }
 
-    /// Ends codes whose time is over, of all tenants. Says how many.
+    /// Ends codes whose time is over, of all tenants, at most [`EXPIRED_AT_ONCE`]. Says how many.
     ///
     /// # Errors
     /// Those of the database.
     #[instrument(name = "directory.end_expired_codes", skip_all)]
     pub async fn end_expired_codes(&self) -> Result<usize, DirectoryError> {
         let now_us = self.clock.now_us();
-        let expired = store::jobs::expired_codes(self.db.reader(), now_us, EXPIRED_AT_ONCE).await?;
+        let expired = store::jobs::expired_codes(self.db.reader(), now_us, EXPIRED_AT_ONCE as u64).await?;
+        let mut ended = 0_usize;
         for (tenant, id) in &expired {
-            self.end_expired_code(*tenant, *id, now_us).await?;
+            match self.end_expired_code(*tenant, *id, now_us).await {
+                Ok(()) => ended += 1,
+                // One user who cannot be written must not hold up everybody.
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(tenant.id = %tenant, user.id = %id, error, "an expired code was not ended");
+                }
+            }
         }
-        Ok(expired.len())
+        Ok(ended)
     }
 
     async fn end_expired_code(&self, tenant: TenantId, id: UserId, now_us: i64) -> Result<(), DirectoryError> {

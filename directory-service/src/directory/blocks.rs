@@ -34,7 +34,8 @@ impl Directory {
     ) -> Result<Blocked, DirectoryError> {
         let cause = self.cause(actor);
         let cause = &cause;
-        self.db
+        let blocked = self
+            .db
             .write(|tx| async move {
                 let locked = store::users::lock(&tx, actor.tenant, id, Intent::Change).await?;
                 let Locked {
@@ -44,12 +45,16 @@ impl Directory {
                 expect_version(expected, before.version)?;
                 let mut user = before.clone();
                 user.blocks.administrator.get_or_insert_with(|| cause.clone());
-                Ok(Blocked {
+                Ok::<_, DirectoryError>(Blocked {
                     user: save(&tx, actor, before, user, None, cause.since_us).await?.user,
                     source_may_lift: rules.administrator_block_yields,
                 })
             })
-            .await
+            .await?;
+        Ok(Blocked {
+            user: self.with_groups(actor.tenant, blocked.user).await?,
+            ..blocked
+        })
     }
 
     /// Takes an administrator's block away, and GROUP_DELETED if that is asked for.
@@ -80,7 +85,7 @@ impl Directory {
                 save(&tx, actor, before, user, None, now_us).await
             })
             .await?;
-        Ok(self.told_of(saved))
+        self.with_groups(actor.tenant, self.told_of(saved)).await
     }
 }
 

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::store::Database;
 
-pub use activations::{Redeemed, Whom};
+pub use activations::{EXPIRED_AT_ONCE, Redeemed, Whom};
 pub use blocks::Blocked;
 pub use error::{DirectoryError, StoreFailure};
 pub use explain::Explanation;

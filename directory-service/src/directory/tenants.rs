@@ -117,7 +117,12 @@ impl Directory {
                 Err(DirectoryError::TenantNotEmpty) => {} // a request that was under way wrote something: once more
                 Ok(()) => {
                     tracing::info!(tenant.id = %tenant, "a tenant was deleted");
-                    return self.erase_left_mail_files().await;
+                    // It is deleted: what fails now is no failure of that.
+                    if let Err(error) = self.erase_left_mail_files().await {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(tenant.id = %tenant, error, "files of a deleted tenant's mails may be left");
+                    }
+                    return Ok(());
                 }
                 failed => return failed,
             }

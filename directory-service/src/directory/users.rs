@@ -162,10 +162,7 @@ impl Directory {
                 save(&tx, actor, before, user, checked, cause.since_us).await
             })
             .await?;
-        let mut users = [self.told_of(saved)];
-        self.show_groups(actor.tenant, &mut users, true).await?;
-        let [user] = users;
-        Ok(user)
+        self.with_groups(actor.tenant, self.told_of(saved)).await
     }
 
     /// Deletes a user: memberships and every personal value go, the name is free at once.
@@ -185,6 +182,14 @@ impl Directory {
             .await?;
         self.outbox.erase(id);
         Ok(())
+    }
+
+    /// A user that was written, with its groups.
+    pub(super) async fn with_groups(&self, tenant: TenantId, user: User) -> Result<User, DirectoryError> {
+        let mut users = [user];
+        self.show_groups(tenant, &mut users, true).await?;
+        let [user] = users;
+        Ok(user)
     }
 
     /// Reads the groups of a user.

@@ -1,8 +1,11 @@
 //! `ActivationService`: messages to use cases and back.
 
+use std::time::Duration;
+
 use directory_proto::v1 as proto;
 use directory_proto::v1::activation_service_server::ActivationService;
 use directory_proto::v1::redeem_activation_code_request::User as Named;
+use tokio::time::{Instant, sleep_until};
 use tonic::{Request, Response, Status};
 
 use super::convert::{open, page_size, seal, timestamp};
@@ -14,6 +17,10 @@ use crate::domain::Invalid;
 use crate::domain::id::UserId;
 use crate::domain::mail::{Mail, MailState};
 use crate::page_token::{PageTokens, Question};
+
+/// A code is refused so long after it came, whatever there was to look up and to write down: time must not tell whether there
+/// is such a user.
+const REFUSED_AFTER: Duration = Duration::from_millis(250);
 
 /// Serves `ActivationService`.
 pub struct Activations {
@@ -61,10 +68,15 @@ impl ActivationService for Activations {
             Named::UserName(name) => name.parse().ok().map(Whom::Name),
         };
         let whom = whom.unwrap_or_else(|| Whom::Id(UserId::generate()));
+        let refused_at = Instant::now() + REFUSED_AFTER;
         let redeemed = self
             .directory
             .redeem_activation_code(&actor, &whom, &code, &self.codes)
-            .await?;
+            .await;
+        if matches!(redeemed, Err(DirectoryError::ActivationCodeInvalid)) {
+            sleep_until(refused_at).await;
+        }
+        let redeemed = redeemed?;
         Ok(Response::new(proto::RedeemActivationCodeResponse {
             user_id: redeemed.user.to_string(),
             activate_time: Some(timestamp(redeemed.at_us)),

@@ -40,6 +40,8 @@ pub enum Delivery {
 pub struct Mailing {
     /// Where mails go.
     pub delivery: Delivery,
+    /// Where files may be left from a time when mails went there: they are erased with their users.
+    pub left_files: Option<PathBuf>,
     /// The address of the sender; the tenant gives the name.
     pub from: Address,
     /// What they say.
@@ -66,6 +68,7 @@ impl Default for Mailing {
     fn default() -> Self {
         Self {
             delivery: Delivery::Nowhere,
+            left_files: None,
             from: Address::new("rollcall", "localhost").expect("it is an address"),
             templates: Templates::embedded(),
             link_hosts: Vec::new(),

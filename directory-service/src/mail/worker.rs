@@ -13,7 +13,7 @@ use super::message::{self, Unwritable};
 use super::transport::{Refused, Remedy, write_file};
 use super::{Delivery, LEASE, Mailing};
 use crate::activation_code::ActivationCodes;
-use crate::directory::{Attempt, Directory, DirectoryError, MailToSend};
+use crate::directory::{Attempt, Directory, DirectoryError, EXPIRED_AT_ONCE, MailToSend};
 use crate::domain::mail::ClaimedMail;
 use crate::metrics::OutboxMetrics;
 use crate::outbox::Outbox;
@@ -26,6 +26,8 @@ const IDLE_PAUSE: Duration = Duration::from_secs(2);
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_FAILURE_PAUSE: Duration = Duration::from_secs(30);
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
+/// So many batches of expired codes are ended in a row, at most: mails wait meanwhile.
+const EXPIRY_BATCHES: usize = 20;
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 /// So long it is tried to write down what an attempt came to: the claim holds until then.
 const WRITE_DOWN: Duration = Duration::from_secs(LEASE.as_secs() / 2);
@@ -70,10 +72,10 @@ impl Worker {
             }
             Delivery::Files(folder) => {
                 tracing::info!(folder = %folder.display(), "activation mails are written to files");
-                self.erase_left_files().await;
             }
             Delivery::Smtp(server) => tracing::info!(server = ?server, "activation mails are sent"),
         }
+        self.erase_left_files().await;
         let worker = Arc::new(self);
         let mut attempts = JoinSet::new();
         let mut rounds = Rounds::default();
@@ -126,11 +128,21 @@ impl Worker {
             }
         }
         if is_due(&mut rounds.expired, EXPIRY_INTERVAL) {
-            self.directory.end_expired_codes().await?;
+            self.end_expired_codes().await?;
         }
         if is_due(&mut rounds.measured, METRICS_INTERVAL) {
             let state = self.directory.outbox_state().await?;
             self.metrics.record(&state, self.directory.clock().now_us());
+        }
+        Ok(())
+    }
+
+    /// Ends what expired, a batch after another while they come back full.
+    async fn end_expired_codes(&self) -> Result<(), DirectoryError> {
+        for _ in 0..EXPIRY_BATCHES {
+            if self.directory.end_expired_codes().await? < EXPIRED_AT_ONCE {
+                break;
+            }
         }
         Ok(())
     }
