@@ -28,6 +28,8 @@ pub struct Explanation {
 struct RefusedDisable {
     time: Option<String>,
     actor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_name: Option<String>,
     request_id: String,
     reason: String,
     attribute: String,
@@ -41,6 +43,8 @@ struct Change {
     version: i64,
     attributes: Vec<String>,
     actor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_name: Option<String>,
     source: String,
     request_id: String,
 }
@@ -55,12 +59,24 @@ impl From<v1::ExplainUserResponse> for Explanation {
             administrator_block_yields_to_source,
             wrong_codes,
             codes_paused_until,
+            actor_names,
         } = wire;
+        let name = |actor: &str| actor_names.get(actor).cloned();
+        let mut user = User::from(user.unwrap_or_default());
+        user.name_actors(&actor_names);
+        let refused_disables = refused_disables.into_iter().map(|refused| RefusedDisable {
+            actor_name: name(&refused.actor),
+            ..refused.into()
+        });
+        let changes = changes.into_iter().map(|change| Change {
+            actor_name: name(&change.actor),
+            ..change.into()
+        });
         Self {
-            user: user.unwrap_or_default().into(),
+            user,
             mail: mail.map(Mail::from),
-            refused_disables: refused_disables.into_iter().map(Into::into).collect(),
-            changes: changes.into_iter().map(Into::into).collect(),
+            refused_disables: refused_disables.collect(),
+            changes: changes.collect(),
             administrator_block_yields_to_source,
             wrong_codes,
             codes_paused_until: text(codes_paused_until),
@@ -80,6 +96,7 @@ impl From<v1::RefusedDisable> for RefusedDisable {
         Self {
             time: text(time),
             actor,
+            actor_name: None,
             request_id,
             reason,
             attribute,
@@ -104,6 +121,7 @@ impl From<v1::UserHistoryEntry> for Change {
             version,
             attributes,
             actor,
+            actor_name: None,
             source,
             request_id,
         }
@@ -128,7 +146,7 @@ impl RefusedDisable {
         if !self.attribute.is_empty() {
             line.push_str(&format!(" for {}", self.attribute));
         }
-        line + &by(&self.actor) + &request(&self.request_id)
+        line + &by(&self.actor, self.actor_name.as_deref()) + &request(&self.request_id)
     }
 }
 
@@ -139,7 +157,7 @@ impl Change {
         if !self.attributes.is_empty() {
             line.push_str(&format!(": {}", self.attributes.join(", ")));
         }
-        line.push_str(&by(&self.actor));
+        line.push_str(&by(&self.actor, self.actor_name.as_deref()));
         if !self.source.is_empty() {
             line.push_str(&format!(" of source {}", self.source));
         }
@@ -213,6 +231,7 @@ mod tests {
             administrator_block_yields_to_source: false,
             wrong_codes: 5,
             codes_paused_until: time(900),
+            actor_names: [("t1".to_owned(), "entra-2027".to_owned())].into(),
         }
     }
 
@@ -232,13 +251,13 @@ mod tests {
         );
         assert_eq!(
             of("Refused disable"),
-            "1970-01-01T00:01:00Z, refused with INVALID_FIELD for user.user_name, by token t1, request r1"
+            "1970-01-01T00:01:00Z, refused with INVALID_FIELD for user.user_name, by token t1 (entra-2027), request r1"
         );
         assert_eq!(
             lines.last().unwrap(),
             &(
                 "Change",
-                "1970-01-01T00:00:00Z, updated to version 2: source_active, title, by token t1 of source entra, request r0"
+                "1970-01-01T00:00:00Z, updated to version 2: source_active, title, by token t1 (entra-2027) of source entra, request r0"
                     .to_owned()
             )
         );
@@ -252,13 +271,13 @@ mod tests {
         assert_eq!(shown["mail"]["state"], json!("sent"));
         assert_eq!(
             shown["refused_disables"],
-            json!([{ "time": "1970-01-01T00:01:00Z", "actor": "t1", "request_id": "r1", "reason": "INVALID_FIELD",
+            json!([{ "time": "1970-01-01T00:01:00Z", "actor": "t1", "actor_name": "entra-2027", "request_id": "r1", "reason": "INVALID_FIELD",
                      "attribute": "user.user_name" }])
         );
         assert_eq!(
             shown["changes"],
             json!([{ "time": "1970-01-01T00:00:00Z", "kind": "updated", "version": 2,
-                     "attributes": ["source_active", "title"], "actor": "t1", "source": "entra", "request_id": "r0" }])
+                     "attributes": ["source_active", "title"], "actor": "t1", "actor_name": "entra-2027", "source": "entra", "request_id": "r0" }])
         );
     }
 }

@@ -3,6 +3,8 @@
 
 mod parts;
 
+use std::collections::HashMap;
+
 use directory_proto::v1::{self, activation, block};
 use serde::Serialize;
 
@@ -80,6 +82,9 @@ struct Block {
     reason: String,
     since: Option<String>,
     actor: String,
+    /// What the actor's token is called, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_name: Option<String>,
     group_id: Option<String>,
     group_name: Option<String>,
 }
@@ -237,6 +242,7 @@ impl From<v1::Block> for Block {
             reason: reason.to_owned(),
             since,
             actor,
+            actor_name: None,
             group_id,
             group_name,
         }
@@ -293,11 +299,14 @@ impl Record for Standing {
 }
 
 /// Who did something, as change records name it.
-pub fn by(actor: &str) -> String {
+pub fn by(actor: &str, name: Option<&str>) -> String {
     match actor {
         "system" => ", by the directory itself".to_owned(),
         "" => String::new(),
-        token => format!(", by token {token}"),
+        token => name.map_or_else(
+            || format!(", by token {token}"),
+            |name| format!(", by token {token} ({name})"),
+        ),
     }
 }
 
@@ -359,7 +368,7 @@ impl Block {
         if let Some(since) = &self.since {
             line.push_str(&format!(", since {}", to_the_second(Some(since))));
         }
-        line.push_str(&by(&self.actor));
+        line.push_str(&by(&self.actor, self.actor_name.as_deref()));
         match (&self.group_name, &self.group_id) {
             (Some(name), Some(id)) => line.push_str(&format!(", group {name} ({id})")),
             (None, Some(id)) => line.push_str(&format!(", group {id}")),
@@ -380,6 +389,13 @@ impl Record for User {
 
 /// The parts of the table. Lines without a value are left out where they are printed.
 impl User {
+    /// Tells who set each block.
+    pub fn name_actors(&mut self, names: &HashMap<String, String>) {
+        for block in &mut self.summary.blocks {
+            block.actor_name = names.get(&block.actor).cloned();
+        }
+    }
+
     /// Whether the user is let in and why not, and how far the activation is.
     pub fn standing(&self, source_may_lift: Option<bool>) -> Vec<(&'static str, String)> {
         let mut lines = self.summary.standing(source_may_lift);

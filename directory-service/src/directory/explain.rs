@@ -1,5 +1,7 @@
 //! Everything that explains the state of a user to an administrator.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tracing::instrument;
 
 use super::activations::Whom;
@@ -29,6 +31,8 @@ pub struct Explanation {
     pub changes: Vec<RecordedChange>,
     /// Whether the source's word that the user is active takes an administrator's block away.
     pub administrator_block_yields: bool,
+    /// What the tokens that did all this are called, by their ids; none: an operator's.
+    pub actor_names: BTreeMap<String, Option<String>>,
 }
 
 impl Directory {
@@ -38,21 +42,32 @@ impl Directory {
     /// [`DirectoryError::UserNotFound`].
     #[instrument(name = "directory.explain_user", skip_all, fields(tenant.id = %tenant))]
     pub async fn explain_user(&self, tenant: TenantId, whom: &Whom) -> Result<Explanation, DirectoryError> {
-        let reader = self.db.reader();
+        let tx = self.db.begin_read().await?; // the state and its history are of one moment
         let id = match whom {
             Whom::Id(id) => Some(*id),
-            Whom::Name(name) => store::users::find_id(reader, tenant, name).await?,
+            Whom::Name(name) => store::users::find_id(&tx, tenant, name).await?,
         };
         let id = id.ok_or(DirectoryError::UserNotFound)?;
-        let user = self.get_user(tenant, id, UserParts::ALL).await?;
-        let settings = store::tenants::find_by_id(reader, tenant).await?;
+        let user = store::users::find(&tx, tenant, id, UserParts::ALL).await?;
+        let user = user.ok_or(DirectoryError::UserNotFound)?;
+        let mail = store::mails::find(&tx, tenant, id).await?;
+        let refused_disables = store::refused_disables::list(&tx, tenant, id).await?;
+        let changes = store::changes::of_resource(&tx, tenant, Resource::User(id), CHANGES).await?;
+        let actors: BTreeSet<&str> = (user.blocks.causes().map(|cause| cause.actor.as_str()))
+            .chain(refused_disables.iter().map(|refused| refused.actor.as_str()))
+            .chain(changes.iter().map(|change| change.actor.as_str()))
+            .collect();
+        let actor_names = store::tokens::names(&tx, tenant, actors).await?;
+        let settings = store::tenants::find_by_id(&tx, tenant).await?;
+        drop(tx); // the groups come by another connection
         Ok(Explanation {
-            user,
-            mail: store::mails::find(reader, tenant, id).await?,
-            refused_disables: store::refused_disables::list(reader, tenant, id).await?,
-            changes: store::changes::of_resource(reader, tenant, Resource::User(id), CHANGES).await?,
+            user: self.with_groups(tenant, user).await?,
+            mail,
+            refused_disables,
+            changes,
             administrator_block_yields: settings
                 .is_some_and(|tenant| tenant.settings.administrator_block_yields_to_source),
+            actor_names,
         })
     }
 

@@ -53,19 +53,21 @@ impl Users {
         let Err(error) = written else {
             return written.map_err(Status::from);
         };
-        let attribute = match &error {
-            DirectoryError::Invalid(invalid) => invalid.field().to_owned(),
-            _ => String::new(),
+        let attribute = if let DirectoryError::Invalid(invalid) = &error {
+            invalid.field().to_owned()
+        } else {
+            String::new()
         };
-        let is_ours = matches!(error, DirectoryError::Store(_));
+        // A failure of ours may be sent again, and nobody who is gone stays in.
+        let is_refusal = !matches!(error, DirectoryError::Store(_) | DirectoryError::UserNotFound);
         let status = Status::from(error);
-        if disables {
+        if disables && is_refusal {
             self.refused_disables.add(1, &[]);
             tracing::warn!(
                 user.id = user.map(tracing::field::display),
                 "a refused write held the source's word that a user is not active"
             );
-            if let Some(user) = user.filter(|_| !is_ours) {
+            if let Some(user) = user {
                 let reason = reason_of(&status).unwrap_or_default();
                 let reason = reason.as_str_name().to_owned();
                 self.keep_refusal(actor, user, &Refusal { reason, attribute }).await;
@@ -260,6 +262,9 @@ impl UserService for Users {
     }
 }
 
+/// What the token of an operator is called before a tenant.
+const OPERATOR: &str = "an operator's token";
+
 fn explanation_to_wire(explanation: Explanation) -> proto::ExplainUserResponse {
     let Explanation {
         user,
@@ -267,7 +272,9 @@ fn explanation_to_wire(explanation: Explanation) -> proto::ExplainUserResponse {
         refused_disables,
         changes,
         administrator_block_yields,
+        actor_names,
     } = explanation;
+    let called = |(id, name): (String, Option<String>)| (id, name.unwrap_or_else(|| OPERATOR.to_owned()));
     let activation = &user.activation;
     let (wrong_codes, paused_until) = (activation.wrong_codes, activation.paused_until_us.map(timestamp));
     let refused_disables = refused_disables.into_iter().map(|refused| proto::RefusedDisable {
@@ -294,6 +301,7 @@ fn explanation_to_wire(explanation: Explanation) -> proto::ExplainUserResponse {
         administrator_block_yields_to_source: administrator_block_yields,
         wrong_codes,
         codes_paused_until: paused_until,
+        actor_names: actor_names.into_iter().map(called).collect(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Queries on tokens. The look-up by id is the one query that does not name a tenant: it is what finds the tenant.
 
+use std::collections::BTreeMap;
+
 use sea_orm::sea_query::{Condition, Expr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, JoinType, QueryFilter as _,
@@ -95,6 +97,26 @@ pub async fn list<C: ConnectionTrait>(
         select = select.filter(token::Column::Id.gt(after.to_string()));
     }
     select.all(conn).await?.into_iter().map(from_row).collect()
+}
+
+/// What a tenant calls its tokens of these ids, revoked ones too; what operators call theirs is not told: `None`. At most a
+/// few hundred ids.
+///
+/// # Errors
+/// Those of the database.
+#[instrument(name = "store.tokens.names", skip_all)]
+pub async fn names<C: ConnectionTrait>(
+    conn: &C,
+    tenant: TenantId,
+    ids: impl IntoIterator<Item = &str>,
+) -> Result<BTreeMap<String, Option<String>>, StoreError> {
+    let found = token::Entity::find()
+        .filter(Condition::any().add(of(Some(tenant))).add(of(None)))
+        .filter(token::Column::Id.is_in(ids))
+        .all(conn)
+        .await?;
+    let named = found.into_iter().map(|row| (row.id, row.tenant_id.map(|_| row.name)));
+    Ok(named.collect())
 }
 
 /// Revokes a token of a tenant (of the operators: `None`). False if there is none that is not revoked yet.

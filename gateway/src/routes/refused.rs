@@ -43,8 +43,7 @@ pub async fn answer(
 }
 
 /// Tells the directory of a disable that was refused with this status and scimType. What is no refusal of what was sent is
-/// not told: a caller who is not the source, a user who does not exist, a version that moved on, and what may be sent again
-/// as it is.
+/// not told: a user who does not exist, a version that moved on, and what may be sent again as it is.
 pub async fn tell(directory: &TenantDirectory, user: &str, status: u16, scim_type: Option<&str>) {
     let is_refusal = (400..500).contains(&status) && ![401, 404, 412, 429].contains(&status);
     // A bulk operation may name anything as its user.
@@ -55,8 +54,7 @@ pub async fn tell(directory: &TenantDirectory, user: &str, status: u16, scim_typ
     let reason = scim_type.map_or_else(|| word(status), str::to_owned);
     match directory.report_refused_disable(user, reason).await {
         Ok(()) => {}
-        // Another source's word counts as little as one about nobody.
-        Err(error) if [403, 404].contains(&error.status) => {}
+        Err(error) if error.status == 404 => {} // a word about nobody
         Err(error) => tracing::error!(user.id = user, status = error.status, "a refused disable was not noted"),
     }
 }

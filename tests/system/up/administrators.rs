@@ -65,19 +65,22 @@ async fn one_command_answers_why_somebody_is_locked_out(database: Database) {
     assert_has(&said, r"\AState +blocked \(group_deleted, administrator\)\n");
     assert_has(
         &said,
-        &format!(r"Blocked by +group_deleted, since 20\S+Z, by token \w+, group Pioneers \({group}\)\n"),
+        &format!(r"Blocked by +group_deleted, since 20\S+Z, by token \w+ \(entra\), group Pioneers \({group}\)\n"),
     );
     assert_has(
         &said,
         r"\n +goes when the source writes the user again .*--group-deleted`\n",
     );
-    assert_has(&said, r"Blocked by +administrator, since 20\S+Z, by token \w+\n");
+    assert_has(
+        &said,
+        r"Blocked by +administrator, since 20\S+Z, by token \w+ \(an operator's token\)\n",
+    );
     assert_has(&said, r"Source says +active\n");
     assert_has(&said, r"Activation +\w+");
     assert_has(&said, r"Activation mail +waiting, queued 20\S+Z");
     assert_has(
         &said,
-        r"Refused disable +20\S+Z, refused with invalidPath, by token \w+, request \S+\n",
+        r"Refused disable +20\S+Z, refused with invalidPath, by token \w+ \(entra\), request \S+\n",
     );
     assert_has(
         &said,
