@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use directory_proto::client::DirectoryClient;
+use directory_proto::status::reason_of;
 use directory_proto::v1::activation::{Mail, Status as ActivationStatus};
 use directory_proto::v1::block::Reason;
 use directory_proto::v1::{self, GroupDeletionPolicy as Policy, Scope};
@@ -47,6 +48,18 @@ enum Event {
         address: Option<u8>,
     },
     Delete {
+        user: usize,
+    },
+    /// Entra's soft delete: disabled, and the name out of the way.
+    SoftDelete {
+        user: usize,
+    },
+    /// The name back, and active.
+    Restore {
+        user: usize,
+    },
+    /// An administrator asks for another code.
+    Resend {
         user: usize,
     },
     Block {
@@ -96,6 +109,9 @@ fn event() -> impl Strategy<Value = Event> {
         2 => user().prop_map(|user| Event::Write { user }),
         2 => (user(), proptest::option::of(0_u8..3)).prop_map(|(user, address)| Event::SetAddress { user, address }),
         1 => user().prop_map(|user| Event::Delete { user }),
+        2 => user().prop_map(|user| Event::SoftDelete { user }),
+        2 => user().prop_map(|user| Event::Restore { user }),
+        1 => user().prop_map(|user| Event::Resend { user }),
         2 => user().prop_map(|user| Event::Block { user }),
         2 => (user(), any::<bool>()).prop_map(|(user, group_deleted)| Event::Unblock { user, group_deleted }),
         3 => (group(), members()).prop_map(|(group, members)| Event::CreateGroup { group, members }),
@@ -131,6 +147,10 @@ struct User {
     mail: Mail,
     /// The source's last word, or its last write if that left the user active.
     active_was_written_last: bool,
+    /// Whether its name is out of the way.
+    is_soft_deleted: bool,
+    /// Whether another code was asked for: once a minute, which no sequence takes.
+    asked: bool,
 }
 
 impl User {
@@ -141,6 +161,15 @@ impl User {
     fn settle(&mut self) {
         if self.mail == Mail::Due && !self.blocked() && self.address.is_some() {
             self.mail = Mail::Queued;
+        }
+    }
+
+    fn said(&mut self, active: bool, yields: bool) {
+        self.said_inactive = !active;
+        self.active_was_written_last = active;
+        if active {
+            self.group_deleted = false;
+            self.administrator &= !yields;
         }
     }
 
@@ -206,12 +235,22 @@ impl Model {
                 let Some(user) = &mut self.users[*user] else {
                     return false;
                 };
-                user.said_inactive = !active;
-                user.active_was_written_last = *active;
-                if *active {
-                    user.group_deleted = false;
-                    user.administrator &= !yields;
-                }
+                user.said(*active, yields);
+            }
+            Event::SoftDelete { user } | Event::Restore { user } => {
+                let (yields, active) = (self.yields, matches!(event, Event::Restore { .. }));
+                let Some(user) = self.users[*user].as_mut().filter(|user| user.is_soft_deleted == active) else {
+                    return false;
+                };
+                user.is_soft_deleted = !active;
+                user.said(active, yields);
+            }
+            Event::Resend { user } => {
+                let Some(user) = self.users[*user].as_mut().filter(|user| !user.asked) else {
+                    return false;
+                };
+                user.asked = true;
+                user.mail = Mail::Due;
             }
             Event::Write { user } => {
                 let Some(user) = &mut self.users[*user] else {
@@ -369,6 +408,23 @@ impl Real {
         self.source.users().update_user(request).await.unwrap();
     }
 
+    async fn rename(&self, user: usize, name: String, active: bool) {
+        let wanted = v1::User {
+            id: self.users[user].clone().unwrap(),
+            user_name: name,
+            source_active: Some(active),
+            ..Default::default()
+        };
+        let request = v1::UpdateUserRequest {
+            user: Some(wanted),
+            update_mask: Some(FieldMask {
+                paths: vec!["user_name".to_owned(), "source_active".to_owned()],
+            }),
+            expected_version: None,
+        };
+        self.source.users().update_user(request).await.unwrap();
+    }
+
     async fn set(&self, path: &str, change: impl FnOnce(&mut v1::Tenant)) {
         let mut tenant = v1::Tenant {
             slug: self.slug.clone(),
@@ -431,6 +487,24 @@ impl Real {
                     expected_version: None,
                 };
                 self.source.users().delete_user(request).await.unwrap();
+            }
+            Event::SoftDelete { user } => {
+                self.rename(*user, format!("0123456789abcdef0123456789abcdefuser{user}"), false)
+                    .await;
+            }
+            Event::Restore { user } => self.rename(*user, format!("user{user}"), true).await,
+            Event::Resend { user } => {
+                let request = v1::SendActivationRequest {
+                    user_id: self.users[*user].clone().unwrap(),
+                };
+                self.administrator
+                    .activations()
+                    .send_activation(request.clone())
+                    .await
+                    .unwrap();
+                let again = self.administrator.activations().send_activation(request).await;
+                let reason = again.map_err(|status| reason_of(&status)).map(|_| ());
+                assert_eq!(reason, Err(Some(v1::ErrorReason::ActivationRateLimited)));
             }
             Event::Block { user } => {
                 let request = v1::BlockUserRequest {
@@ -505,6 +579,13 @@ impl Real {
                 .await;
             }
         }
+    }
+
+    /// Whose mails are in the outbox.
+    async fn mailed(&self) -> Vec<String> {
+        let request = v1::ListMailsRequest::default();
+        let listed = self.administrator.activations().list_mails(request).await.unwrap();
+        listed.into_inner().mails.into_iter().map(|mail| mail.user_id).collect()
     }
 
     async fn read(&self, user: usize) -> Option<v1::User> {
@@ -593,6 +674,9 @@ async fn the_directory_agrees_with_a_small_model_of_the_rules(database: Database
             real.step(&event).await;
             happened.push(event);
             played += 1;
+            let mailed = real.mailed().await;
+            let once: BTreeSet<&String> = mailed.iter().collect();
+            assert_eq!(once.len(), mailed.len(), "one mail a user, after {happened:#?}");
             for number in 0..USERS {
                 let read = real.read(number).await;
                 let told = std::panic::catch_unwind(|| agree(&model, number, read.as_ref()));
