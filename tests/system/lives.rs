@@ -23,7 +23,7 @@ use self::table::{ADA, lives};
 use crate::support::databases::Database;
 use crate::support::eventually;
 use crate::support::mailbox::{Mailbox, Protection, code_in};
-use crate::support::scim::{Answer, Scim, user};
+use crate::support::scim::{Answer, STATUS, Scim, user};
 use crate::support::system::{Settings, System};
 
 mod dialect;
@@ -33,7 +33,6 @@ on_every_database! {
     every_life_goes_as_the_rules_say_in_both_dialects,
 }
 
-const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
 /// How many lives are lived at a time.
 const AT_ONCE: usize = 4;
 
@@ -72,10 +71,11 @@ enum Event {
     /// The user types the code of the mail of this number, the first is 0.
     Redeem(usize),
     RedeemInVain(usize),
-    /// The mail server takes mails to the work address, later than now.
+    /// From now on the mail server refuses mails to this address for a while (450): they wait.
     HoldMails(&'static str),
     Setting(&'static str, fn(&mut Tenant)),
 }
+
 /// How a user stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stand {

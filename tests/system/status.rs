@@ -5,15 +5,13 @@ use serde_json::{Value, json};
 
 use crate::support::databases::Database;
 use crate::support::mailbox::nobody;
-use crate::support::scim::user;
+use crate::support::scim::{STATUS, user};
 use crate::support::system::{Settings, System};
 
 on_every_database! {
     activation_and_language_are_shown_filtered_and_sorted,
     a_block_is_shown_to_the_source_beside_its_own_word_and_to_others_as_not_active,
 }
-
-const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
 
 async fn activation_and_language_are_shown_filtered_and_sorted(database: Database) {
     let settings = Settings {

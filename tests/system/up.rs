@@ -15,10 +15,8 @@ use tempfile::TempDir;
 
 use crate::support::databases::{Database, run_alone};
 use crate::support::eventually;
-use crate::support::scim::{Scim, group, user};
+use crate::support::scim::{STATUS, Scim, group, user};
 use crate::support::system::{Process, command, free_port, local, up_arguments};
-
-const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
 
 on_every_database! {
     the_first_start_prints_a_tenant_url_and_a_secret_token_that_work,

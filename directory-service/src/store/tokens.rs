@@ -8,6 +8,7 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _, RelationDef, Statement,
 };
 use tracing::instrument;
+use uuid::Uuid;
 
 use super::entities::{tenant, token};
 use super::error::StoreError;
@@ -113,9 +114,12 @@ pub async fn names<C: ConnectionTrait>(
     let found = token::Entity::find()
         .filter(Condition::any().add(of(Some(tenant))).add(of(None)))
         .filter(token::Column::Id.is_in(ids))
+        .select_only()
+        .columns([token::Column::Id, token::Column::TenantId, token::Column::Name])
+        .into_tuple::<(String, Option<Uuid>, String)>()
         .all(conn)
         .await?;
-    let named = found.into_iter().map(|row| (row.id, row.tenant_id.map(|_| row.name)));
+    let named = found.into_iter().map(|(id, owner, name)| (id, owner.map(|_| name)));
     Ok(named.collect())
 }
 

@@ -4,10 +4,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::databases::Database;
-use crate::support::scim::{Answer, ENTERPRISE, Scim, USER, encode, group, patch, user};
+use crate::support::scim::{Answer, ENTERPRISE, STATUS, Scim, USER, encode, group, patch, user};
 use crate::support::system::System;
-
-const STATUS: &str = "urn:rollcall:params:scim:schemas:extension:status:2.0:User";
 
 on_every_database! {
     each_write_answers_as_the_rfc_says,
