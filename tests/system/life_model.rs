@@ -13,9 +13,12 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use prost_types::FieldMask;
+use serde_json::Value;
 
 use crate::support::databases::Database;
-use crate::support::system::{SOURCE, System};
+use crate::support::eventually;
+use crate::support::mailbox::{Mailbox, Protection, code_in};
+use crate::support::system::{SOURCE, Settings, System};
 
 on_every_database! {
     the_directory_agrees_with_a_small_model_of_the_rules,
@@ -23,8 +26,8 @@ on_every_database! {
 
 const USERS: usize = 3;
 const GROUPS: usize = 2;
-const SEQUENCES: usize = 120;
-const STEPS: usize = 30;
+const SEQUENCES: usize = 90;
+const STEPS: usize = 45;
 
 /// What happens.
 #[derive(Clone, Debug)]
@@ -54,8 +57,20 @@ enum Event {
     SoftDelete {
         user: usize,
     },
-    /// The name back, and active.
+    /// The name back, and active; refused while somebody else has the name.
     Restore {
+        user: usize,
+    },
+    /// Somebody else gets the name of who was deleted softly.
+    TakeName {
+        user: usize,
+    },
+    /// That somebody is deleted.
+    FreeName {
+        user: usize,
+    },
+    /// The code of the last mail is redeemed.
+    Activate {
         user: usize,
     },
     /// An administrator asks for another code.
@@ -96,6 +111,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let user = || 0..USERS;
     let group = || 0..GROUPS;
+    let often = || proptest::bool::weighted(0.7);
     let members = || vec(0..USERS, 0..=USERS);
     let policies = vec![
         Policy::BlockMembersLeftWithoutGroup,
@@ -103,22 +119,25 @@ fn event() -> impl Strategy<Value = Event> {
         Policy::KeepMembers,
     ];
     prop_oneof![
-        4 => (user(), any::<bool>(), any::<bool>())
+        7 => (user(), often(), often())
             .prop_map(|(user, active, address)| Event::Create { user, active, address }),
-        4 => (user(), any::<bool>()).prop_map(|(user, active)| Event::Say { user, active }),
+        5 => (user(), often()).prop_map(|(user, active)| Event::Say { user, active }),
         2 => user().prop_map(|user| Event::Write { user }),
         2 => (user(), proptest::option::of(0_u8..3)).prop_map(|(user, address)| Event::SetAddress { user, address }),
         1 => user().prop_map(|user| Event::Delete { user }),
         2 => user().prop_map(|user| Event::SoftDelete { user }),
         2 => user().prop_map(|user| Event::Restore { user }),
         1 => user().prop_map(|user| Event::Resend { user }),
+        2 => user().prop_map(|user| Event::TakeName { user }),
+        1 => user().prop_map(|user| Event::FreeName { user }),
+        4 => user().prop_map(|user| Event::Activate { user }),
         2 => user().prop_map(|user| Event::Block { user }),
         2 => (user(), any::<bool>()).prop_map(|(user, group_deleted)| Event::Unblock { user, group_deleted }),
-        3 => (group(), members()).prop_map(|(group, members)| Event::CreateGroup { group, members }),
-        3 => (group(), user()).prop_map(|(group, user)| Event::Add { group, user }),
+        5 => (group(), members()).prop_map(|(group, members)| Event::CreateGroup { group, members }),
+        4 => (group(), user()).prop_map(|(group, user)| Event::Add { group, user }),
         2 => (group(), user()).prop_map(|(group, user)| Event::Remove { group, user }),
         1 => (group(), members()).prop_map(|(group, members)| Event::Replace { group, members }),
-        3 => group().prop_map(|group| Event::DeleteGroup { group }),
+        5 => group().prop_map(|group| Event::DeleteGroup { group }),
         1 => proptest::sample::select(policies).prop_map(Event::SetPolicy),
         1 => any::<bool>().prop_map(Event::SetYields),
         1 => any::<bool>().prop_map(Event::SetMails),
@@ -130,6 +149,8 @@ fn event() -> impl Strategy<Value = Event> {
 struct Model {
     users: [Option<User>; USERS],
     groups: [Option<BTreeSet<usize>>; GROUPS],
+    /// Whose names somebody else has.
+    taken: [bool; USERS],
     policy: Policy,
     yields: bool,
     mails: bool,
@@ -149,6 +170,7 @@ struct User {
     active_was_written_last: bool,
     /// Whether its name is out of the way.
     is_soft_deleted: bool,
+    activated: bool,
     /// Whether another code was asked for: once a minute, which no sequence takes.
     asked: bool,
 }
@@ -219,7 +241,7 @@ impl Model {
     fn step(&mut self, event: &Event) -> bool {
         match event {
             Event::Create { user, active, address } => {
-                if self.users[*user].is_some() {
+                if self.users[*user].is_some() || self.taken[*user] {
                     return false;
                 }
                 self.users[*user] = Some(User {
@@ -239,18 +261,42 @@ impl Model {
             }
             Event::SoftDelete { user } | Event::Restore { user } => {
                 let (yields, active) = (self.yields, matches!(event, Event::Restore { .. }));
+                let taken = self.taken[*user];
                 let Some(user) = self.users[*user].as_mut().filter(|user| user.is_soft_deleted == active) else {
                     return false;
                 };
+                if active && taken {
+                    return true; // refused: nothing changes
+                }
                 user.is_soft_deleted = !active;
                 user.said(active, yields);
             }
             Event::Resend { user } => {
-                let Some(user) = self.users[*user].as_mut().filter(|user| !user.asked) else {
+                let may_ask = |user: &&mut User| !user.asked && !user.activated;
+                let Some(user) = self.users[*user].as_mut().filter(may_ask) else {
                     return false;
                 };
                 user.asked = true;
                 user.mail = Mail::Due;
+            }
+            Event::TakeName { user } => {
+                let is_free = self.users[*user].as_ref().is_some_and(|user| user.is_soft_deleted) && !self.taken[*user];
+                if !is_free {
+                    return false;
+                }
+                self.taken[*user] = true;
+            }
+            Event::FreeName { user } => {
+                if !std::mem::take(&mut self.taken[*user]) {
+                    return false;
+                }
+            }
+            Event::Activate { user } => {
+                let has_code = |user: &&mut User| user.mail == Mail::Queued && !user.blocked() && !user.activated;
+                let Some(user) = self.users[*user].as_mut().filter(has_code) else {
+                    return false;
+                };
+                user.activated = true;
             }
             Event::Write { user } => {
                 let Some(user) = &mut self.users[*user] else {
@@ -263,7 +309,7 @@ impl Model {
                     return false;
                 };
                 user.written();
-                if user.address != *address && user.mail == Mail::Queued {
+                if user.address != *address && user.mail == Mail::Queued && !user.activated {
                     user.mail = Mail::Due;
                 }
                 user.address = *address;
@@ -356,7 +402,10 @@ struct Real {
     slug: String,
     source: DirectoryClient,
     administrator: DirectoryClient,
+    portal: DirectoryClient,
     users: [Option<String>; USERS],
+    /// Who took the names.
+    others: [Option<String>; USERS],
     groups: [Option<String>; GROUPS],
 }
 
@@ -379,6 +428,7 @@ impl Real {
         let tenant = system.mailing_tenant(slug).await;
         let source = system.issue(&tenant.slug, &[Scope::Provision], SOURCE).await;
         let administrator = system.issue(&tenant.slug, &[Scope::Admin], "").await;
+        let portal = system.issue(&tenant.slug, &[Scope::Activate], "").await;
         let client = |token: String| {
             DirectoryClient::new(&system.directory())
                 .unwrap()
@@ -389,7 +439,9 @@ impl Real {
             slug: tenant.slug,
             source: client(source),
             administrator: client(administrator),
+            portal: client(portal),
             users: Default::default(),
+            others: Default::default(),
             groups: Default::default(),
         }
     }
@@ -408,7 +460,7 @@ impl Real {
         self.source.users().update_user(request).await.unwrap();
     }
 
-    async fn rename(&self, user: usize, name: String, active: bool) {
+    async fn rename(&self, user: usize, name: String, active: bool) -> Result<(), tonic::Status> {
         let wanted = v1::User {
             id: self.users[user].clone().unwrap(),
             user_name: name,
@@ -422,7 +474,37 @@ impl Real {
             }),
             expected_version: None,
         };
-        self.source.users().update_user(request).await.unwrap();
+        self.source.users().update_user(request).await.map(|_| ())
+    }
+
+    async fn delete(&self, id: String) {
+        let request = v1::DeleteUserRequest {
+            id,
+            expected_version: None,
+        };
+        self.source.users().delete_user(request).await.unwrap();
+    }
+
+    /// Waits for the mail with the code that is good, and redeems it.
+    async fn activate(&self, user: usize, mailbox: &Mailbox) {
+        let id = self.users[user].clone().unwrap();
+        let explained = || v1::ExplainUserRequest {
+            user: Some(v1::explain_user_request::User::Id(id.clone())),
+        };
+        eventually("the mail is accepted", async || {
+            let explained = self.administrator.users().explain_user(explained()).await.unwrap();
+            let mail = explained.into_inner().mail?;
+            (mail.state() == v1::mail::State::Sent).then_some(())
+        })
+        .await;
+        let mails = mailbox.mails().await;
+        let mine = format!("<{id}.");
+        let is_mine = |mail: &&Value| mail["message-id"].as_str().unwrap().starts_with(&mine);
+        let request = v1::RedeemActivationCodeRequest {
+            code: code_in(mails.iter().rfind(is_mine).unwrap()),
+            user: Some(v1::redeem_activation_code_request::User::UserId(id)),
+        };
+        self.portal.activations().redeem_activation_code(request).await.unwrap();
     }
 
     async fn set(&self, path: &str, change: impl FnOnce(&mut v1::Tenant)) {
@@ -455,7 +537,7 @@ impl Real {
         self.source.groups().update_group(request).await.unwrap();
     }
 
-    async fn step(&mut self, event: &Event) {
+    async fn step(&mut self, event: &Event, mailbox: &Mailbox) {
         match event {
             Event::Create { user, active, address } => {
                 let new = v1::User {
@@ -482,17 +564,32 @@ impl Real {
             }
             Event::Delete { user } => {
                 let id = self.users[*user].take().unwrap();
-                let request = v1::DeleteUserRequest {
-                    id,
-                    expected_version: None,
-                };
-                self.source.users().delete_user(request).await.unwrap();
+                self.delete(id).await;
             }
             Event::SoftDelete { user } => {
                 self.rename(*user, format!("0123456789abcdef0123456789abcdefuser{user}"), false)
-                    .await;
+                    .await
+                    .unwrap();
             }
-            Event::Restore { user } => self.rename(*user, format!("user{user}"), true).await,
+            Event::Restore { user } => {
+                let restored = self.rename(*user, format!("user{user}"), true).await;
+                let taken = self.others[*user].as_ref().map(|_| v1::ErrorReason::UserNameTaken);
+                assert_eq!(restored.err().and_then(|status| reason_of(&status)), taken);
+            }
+            Event::TakeName { user } => {
+                let new = v1::User {
+                    user_name: format!("user{user}"),
+                    ..Default::default()
+                };
+                let request = v1::CreateUserRequest { user: Some(new) };
+                let created = self.source.users().create_user(request).await.unwrap().into_inner();
+                self.others[*user] = Some(created.id);
+            }
+            Event::FreeName { user } => {
+                let id = self.others[*user].take().unwrap();
+                self.delete(id).await;
+            }
+            Event::Activate { user } => self.activate(*user, mailbox).await,
             Event::Resend { user } => {
                 let request = v1::SendActivationRequest {
                     user_id: self.users[*user].clone().unwrap(),
@@ -634,8 +731,12 @@ fn agree(model: &Model, number: usize, real: Option<&v1::User>) {
         "the mail of user {number}: {mail:?}, not {:?}",
         user.mail
     );
-    let pending = status == ActivationStatus::PendingActivation;
-    assert_eq!(pending, mail == Mail::Queued, "the status of user {number}: {status:?}");
+    let expected = match mail {
+        _ if user.activated => ActivationStatus::Activated,
+        Mail::Queued => ActivationStatus::PendingActivation,
+        _ => ActivationStatus::NotActivated,
+    };
+    assert_eq!(status, expected, "the status of user {number}");
 
     // What no sequence may lead to.
     assert!(
@@ -655,12 +756,19 @@ fn agree(model: &Model, number: usize, real: Option<&v1::User>) {
 }
 
 async fn the_directory_agrees_with_a_small_model_of_the_rules(database: Database) {
-    let system = System::start(database).await;
+    let Some(mailbox) = Mailbox::start(Protection::None).await else {
+        return;
+    };
+    let settings = Settings {
+        environment: mailbox.environment(),
+        ..Settings::default()
+    };
+    let system = System::start_with(database, settings).await;
     // The same sequences in every run: a failure can be run again.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let sequences = vec(event(), STEPS);
-    let (mut played, mut blocked_by_groups, mut queued) = (0, 0, 0);
+    let (mut played, mut blocked_by_groups, mut queued, mut activated) = (0, 0, 0, 0);
 
     for sequence in 0..SEQUENCES {
         let events = sequences.new_tree(&mut runner).unwrap().current();
@@ -671,7 +779,8 @@ async fn the_directory_agrees_with_a_small_model_of_the_rules(database: Database
             if !model.step(&event) {
                 continue;
             }
-            real.step(&event).await;
+            real.step(&event, &mailbox).await;
+            activated += usize::from(matches!(event, Event::Activate { .. }));
             happened.push(event);
             played += 1;
             let mailed = real.mailed().await;
@@ -690,7 +799,7 @@ async fn the_directory_agrees_with_a_small_model_of_the_rules(database: Database
 
     assert!(played > SEQUENCES * STEPS / 3, "only {played} events were played");
     assert!(
-        blocked_by_groups > SEQUENCES / 2 && queued > SEQUENCES,
-        "{blocked_by_groups}, {queued}"
+        blocked_by_groups > SEQUENCES / 2 && queued > SEQUENCES && activated > SEQUENCES / 10,
+        "{blocked_by_groups}, {queued}, {activated}"
     );
 }
