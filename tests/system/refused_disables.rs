@@ -32,7 +32,7 @@ fn disable() -> Value {
 
 async fn a_disable_beside_what_the_gateway_refuses_is_noted_once(database: Database) {
     let system = System::start(database).await;
-    let tenant = system.mailing_tenant("leavers").await;
+    let tenant = system.tenant("leavers").await;
     let scim = &tenant.scim;
     let id = scim.create_user(&user("ada")).await;
     let path = format!("/Users/{id}");
@@ -71,7 +71,7 @@ async fn a_disable_beside_what_the_gateway_refuses_is_noted_once(database: Datab
 
 async fn a_disable_that_the_directory_refuses_is_noted_once(database: Database) {
     let system = System::start(database).await;
-    let tenant = system.mailing_tenant("leavers").await;
+    let tenant = system.tenant("leavers").await;
     let scim = &tenant.scim;
     scim.create_user(&user("grace")).await;
     let id = scim.create_user(&user("ada")).await;
@@ -90,7 +90,7 @@ async fn a_disable_that_the_directory_refuses_is_noted_once(database: Database) 
 
 async fn a_disable_that_is_refused_in_a_bulk_request_is_noted(database: Database) {
     let system = System::start(database).await;
-    let tenant = system.mailing_tenant("leavers").await;
+    let tenant = system.tenant("leavers").await;
     let scim = &tenant.scim;
     let (ada, grace) = (
         scim.create_user(&user("ada")).await,
@@ -122,7 +122,7 @@ async fn a_disable_that_is_refused_in_a_bulk_request_is_noted(database: Database
 
 async fn what_is_no_disable_or_may_be_sent_again_is_not_noted(database: Database) {
     let system = System::start(database).await;
-    let tenant = system.mailing_tenant("leavers").await;
+    let tenant = system.tenant("leavers").await;
     let scim = &tenant.scim;
     let id = scim.create_user(&user("ada")).await;
     let path = format!("/Users/{id}");
