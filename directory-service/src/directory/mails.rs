@@ -100,6 +100,9 @@ impl Directory {
                     let mut user = before.clone();
                     user.activation.put_off();
                     save(&tx, actor, before, user, None, now_us).await?;
+                } else {
+                    // It can be sent after all; nobody shall wait for the lease.
+                    store::mails::end_attempt(&tx, claimed, Ending::Again(now_us), None, now_us).await?;
                 }
                 Ok(())
             })

@@ -154,8 +154,8 @@ impl Worker {
             Ok(Ok(Some(attempt))) => attempt,
             Ok(Ok(None)) => return self.metrics.count("withdrawn"),
             Ok(Err(error)) => {
-                // Nothing was sent: the claim ends by itself.
-                return tracing::warn!(error = &error as &dyn std::error::Error, "a mail cannot be read");
+                tracing::warn!(error = &error as &dyn std::error::Error, "a mail cannot be read");
+                Attempt::FailedForNow("the mail could not be read".to_owned()) // nothing was sent
             }
             Err(_) => Attempt::FailedForNow("the mail server did not answer in time".to_owned()),
         };

@@ -27,7 +27,8 @@ pub async fn queue(tx: &DatabaseTransaction, tenant: TenantId, users: &[UserId],
             .expr(Expr::val(MailState::Waiting.number()))
             .expr(Expr::val(at_us))
             .expr(Expr::val(at_us))
-            .expr(Expr::val(0_i64))
+            // The fence begins at the time, not at 0: a row that was taken out and is there again is not held by old claims.
+            .expr(Expr::val(at_us))
             .expr(Expr::val(0_i32))
             .from(user::Entity)
             .and_where(user_column(user::Column::TenantId).eq(tenant.uuid()))

@@ -5,6 +5,7 @@ use crate::domain::attribute::ListAttribute;
 use crate::domain::id::UserId;
 use crate::domain::mail::{ClaimedMail, MailState};
 use crate::domain::tenant::Setting;
+use crate::domain::user::{UserChange, UserUpdate};
 use crate::store::testing::{T0, TestDb, email, on_every_database, rows_of, user_named};
 
 on_every_database! {
@@ -13,6 +14,8 @@ on_every_database! {
     failures_are_tried_again_and_parked_with_their_reason
     tenants_take_turns_and_none_sends_faster_than_it_may
     the_mail_of_a_deleted_user_goes_with_it
+    a_mail_that_can_be_sent_after_all_is_due_at_once
+    an_old_claim_does_not_hold_a_mail_that_was_queued_anew
     mails_are_listed_by_state_and_page
 }
 
@@ -198,6 +201,49 @@ async fn the_mail_of_a_deleted_user_goes_with_it(db: TestDb) {
     assert_eq!(rows_of(&db, ada.uuid()).await, ["tombstones"]);
     assert!(directory.mail_to_send(claimed).await.unwrap().is_none());
     assert!(!directory.end_mail_attempt(claimed, &Attempt::Accepted).await.unwrap());
+}
+
+async fn a_mail_that_can_be_sent_after_all_is_due_at_once(db: TestDb) {
+    let clock = ManualClock::at(T0);
+    let directory = db.directory(&clock);
+    let actor = mailing(&db, &directory, "acme").await;
+    create(&directory, &actor, "ada").await;
+    let [claimed] = &claim(&directory).await[..] else {
+        panic!("one mail")
+    };
+
+    // As by a worker that saw her blocked, a moment before she was unblocked.
+    directory.withdraw_mail(claimed).await.unwrap();
+
+    clock.advance_us(MINUTE_US / 60);
+    assert_eq!(claim(&directory).await.len(), 1, "long before the lease ends");
+}
+
+async fn an_old_claim_does_not_hold_a_mail_that_was_queued_anew(db: TestDb) {
+    let clock = ManualClock::at(T0);
+    let directory = db.directory(&clock);
+    let actor = mailing(&db, &directory, "acme").await;
+    let ada = create(&directory, &actor, "ada").await;
+    let [old] = &claim(&directory).await[..] else {
+        panic!("one mail")
+    };
+    for addresses in [vec![], vec![email("lovelace@x.io")]] {
+        clock.advance_us(MINUTE_US / 60);
+        let update = UserUpdate {
+            id: ada,
+            expected: None,
+            changes: vec![UserChange::List(ListAttribute::Emails, addresses)],
+            extensions: None,
+        };
+        directory.update_user(&actor, &update).await.unwrap();
+    }
+    let [new] = &claim(&directory).await[..] else {
+        panic!("one mail")
+    };
+
+    directory.withdraw_mail(old).await.unwrap();
+
+    assert!(directory.end_mail_attempt(new, &Attempt::Accepted).await.unwrap());
 }
 
 async fn mails_are_listed_by_state_and_page(db: TestDb) {
