@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
+use directory_proto::client::{InvalidTarget, Target};
 use directory_proto::service::{Runtime, admin, stop_on_signals, telemetry};
 use directory_proto::status::reason_of;
 use directory_proto::v1::{self, CreateTenantRequest, ErrorReason, GetTenantRequest};
@@ -195,7 +196,7 @@ async fn serve(
     let started = ["directory", "gateway", "up"].map(|name| runtime.health.component(name))[2].clone();
     let probes = admin::serve(listeners.admin, runtime.clone());
     let endpoint = format!("http://{}", addresses.grpc);
-    let mut gateway_config = gateway::Config::new(&endpoint);
+    let mut gateway_config = gateway::Config::new(target(&endpoint)?);
     gateway_config.public_url.clone_from(&public_url);
     gateway_config.shutdown_grace = GRACE;
     let services = start(config, listeners.grpc, gateway_config, listeners.scim, runtime);
@@ -389,6 +390,12 @@ async fn first_tenant(operator: &Connection) -> Result<Option<SecretString>, Fai
     token.push_scopes(v1::Scope::Provision);
     let issued = tokens::issue(&operator, token).await?;
     Ok(Some(issued.secret.into()))
+}
+
+fn target(endpoint: &str) -> Result<Target, Failure> {
+    endpoint
+        .parse()
+        .map_err(|error: InvalidTarget| Failure::new(error.to_string()))
 }
 
 /// Asks for the tenant until the directory answers.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
+use directory_proto::client::Target;
 use http::Uri;
 
 use crate::extract::BodyTime;
@@ -20,7 +21,8 @@ pub struct ServeArgs {
     /// Where /startupz, /livez, /readyz and /metrics are served, as address:port.
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", default_value = "127.0.0.1:9091")]
     admin_listen: String,
-    /// The directory's gRPC address.
+    /// The directory's gRPC address: http://host:port, dns:///name:port for all addresses of a name, or a list of
+    /// address:port with commas between them.
     #[arg(long, env = "GATEWAY_DIRECTORY_ENDPOINT", default_value = "http://127.0.0.1:50051")]
     directory_endpoint: String,
     /// The address by which callers reach this gateway, such as https://scim.example.com. It begins every
@@ -49,8 +51,8 @@ pub struct ServeArgs {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The directory's gRPC address, `http://host:port`.
-    pub directory_endpoint: String,
+    /// Where the directory is.
+    pub directory: Target,
     /// The address by which callers reach the gateway; without it the request's Host header tells.
     pub public_url: Option<String>,
     /// Whether a proxy's word about the host that it was reached at is believed.
@@ -105,9 +107,9 @@ impl Default for Limits {
 
 impl Config {
     /// Settings for a gateway in front of this directory; everything else is as by default.
-    pub fn new(directory_endpoint: impl Into<String>) -> Self {
+    pub fn new(directory: Target) -> Self {
         Self {
-            directory_endpoint: directory_endpoint.into(),
+            directory,
             public_url: None,
             trust_forwarded: false,
             shutdown_drain: Duration::from_secs(10),
@@ -140,9 +142,8 @@ impl ServeArgs {
         let mut problems = Vec::new();
         let http_listen = address("GATEWAY_HTTP_LISTEN", &self.http_listen, &mut problems);
         let admin_listen = address("GATEWAY_ADMIN_LISTEN", &self.admin_listen, &mut problems);
-        if !is_base_url(&self.directory_endpoint) {
-            problems.push("GATEWAY_DIRECTORY_ENDPOINT must look like http://127.0.0.1:50051".to_owned());
-        }
+        let directory = self.directory_endpoint.parse::<Target>();
+        let directory = directory.map_err(|error| problems.push(format!("GATEWAY_DIRECTORY_ENDPOINT: {error}")));
         let public_url = self.public_url.filter(|url| !url.is_empty());
         if public_url.as_deref().is_some_and(|url| !is_base_url(url)) {
             problems.push("GATEWAY_PUBLIC_URL must look like https://scim.example.com".to_owned());
@@ -168,11 +169,15 @@ impl ServeArgs {
             admin_listen,
             trust_forwarded,
             drain.zip(grace),
-            body_memory,
+            body_memory.zip(directory.ok()),
         ) {
-            (Some(http_listen), Some(admin_listen), Some(trust_forwarded), Some((drain, grace)), Some(body_memory))
-                if problems.is_empty() =>
-            {
+            (
+                Some(http_listen),
+                Some(admin_listen),
+                Some(trust_forwarded),
+                Some((drain, grace)),
+                Some((body_memory, directory)),
+            ) if problems.is_empty() => {
                 let limits = Limits {
                     body_memory: body_memory * MIB,
                     ..Limits::default()
@@ -183,7 +188,7 @@ impl ServeArgs {
                     shutdown_drain: drain,
                     shutdown_grace: grace,
                     limits,
-                    ..Config::new(self.directory_endpoint)
+                    ..Config::new(directory)
                 };
                 Ok(Serve {
                     config,

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use directory_proto::client::DirectoryClient;
 use http::{Method, StatusCode};
 use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
@@ -34,6 +35,15 @@ pub fn register_build() {
         .with_description("1, with the version of the build.")
         .build();
     info.record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+}
+
+/// Shows how many replicas of the directory answer.
+pub fn register_endpoints(directory: DirectoryClient) {
+    global::meter("gateway")
+        .u64_observable_gauge("gateway_directory_endpoints")
+        .with_description("How many replicas of the directory calls can go to.")
+        .with_callback(move |gauge| gauge.observe(directory.replicas() as u64, &[]))
+        .build();
 }
 
 /// Whether the process is about to stop.

@@ -14,7 +14,7 @@ use tonic::{Response, Status};
 
 use crate::auth::{Caller, Callers, bearer_token};
 use crate::error::unauthorized;
-use crate::extract::{Forwarded, Host, RequestId};
+use crate::extract::{AnswerBy, Forwarded, Host, RequestId};
 use crate::scim::error::ScimError;
 use crate::scim::schema::{ResourceKind, ResourceType, ResourceTypes};
 use crate::translate;
@@ -43,6 +43,9 @@ pub struct Gateway {
 impl Gateway {
     async fn admit(&self, token: SecretString, parts: &Parts) -> Result<TenantDirectory, ScimError> {
         let mut client = self.directory.clone().with_token(&token).map_err(|_| unauthorized())?;
+        if let Some(AnswerBy(moment)) = parts.extensions.get() {
+            client = client.with_deadline(*moment);
+        }
         if let Some(RequestId(id)) = parts.extensions.get() {
             client = client
                 .with_request_id(id)
@@ -211,14 +214,15 @@ impl TenantDirectory {
         answer(self.group_writes().groups().delete_group(request).await)
     }
 
-    /// Reads one page of a group's members.
+    /// Reads one page of a group's members, also after the answer has begun.
     pub async fn list_members(&self, id: &str, page_token: &str) -> Result<v1::ListMembersResponse, ScimError> {
         let request = v1::ListMembersRequest {
             group_id: id.to_owned(),
             page_size: MEMBERS_A_PAGE,
             page_token: page_token.to_owned(),
         };
-        answer(self.client.groups().list_members(request).await)
+        let client = self.client.clone().without_deadline();
+        answer(client.groups().list_members(request).await)
     }
 
     /// Lists users and groups together, the groups without their members.

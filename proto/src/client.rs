@@ -1,22 +1,32 @@
 //! `DirectoryClient`: the client that the gateway, the `rollcall` command and internal services use. It carries the
 //! caller's token, request id and trace on every call, sets a deadline, and sends again what never reached a server.
 
-use std::error::Error as StdError;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+mod connector;
+mod replicas;
+mod resolve;
+mod send;
+mod target;
+#[cfg(test)]
+mod tests;
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use http_body_util::{BodyExt as _, Full};
+use std::sync::Arc;
+use std::time::Duration;
+
 use secrecy::{ExposeSecret as _, SecretString};
-use tonic::body::Body;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
-use tower::{Service, ServiceExt as _};
 
+pub use self::resolve::Resolve;
+pub use self::send::DirectoryChannel;
+pub use self::target::{InvalidTarget, Target};
+
+use self::connector::Connector;
+use self::replicas::Replicas;
+use crate::tls::ClientTls;
 use crate::v1::activation_service_client::ActivationServiceClient;
 use crate::v1::group_service_client::GroupServiceClient;
 use crate::v1::search_service_client::SearchServiceClient;
@@ -38,11 +48,6 @@ pub const MAX_FILTER_DEPTH: usize = 64;
 pub const PAGE_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A server that cannot be reached for so long is not tried again.
-const WAIT_FOR_SERVER: Duration = Duration::from_secs(2);
-const UNSENT_RETRIES: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// Says whether a text can be a request id: 1 to 64 ASCII letters, digits and dashes, such as a UUID. Request ids stand in
 /// logs and change records, so what could be a mail address or a token of ours is none.
@@ -50,53 +55,81 @@ pub fn is_request_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The address of a directory is not `http://host:port` or `https://host:port`.
-#[derive(Debug, thiserror::Error)]
-#[error("the directory's address must look like http://127.0.0.1:50051")]
-pub struct InvalidEndpoint;
-
 /// A text that cannot be sent as metadata: it must be visible ASCII.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} must be visible ASCII")]
 pub struct InvalidMetadata(&'static str);
 
-/// A directory as one caller sees it. Cheap to clone; connects when it is first used.
+/// A directory as one caller sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DirectoryClient {
-    channel: RetryUnsent,
+    channel: DirectoryChannel,
     call: CallContext,
 }
 
 /// The connection of a generated client of ours.
-pub type Connection = InterceptedService<RetryUnsent, CallContext>;
+pub type Connection = InterceptedService<DirectoryChannel, CallContext>;
 
 impl DirectoryClient {
-    /// A client without a token. It connects lazily, so that a directory that is not there yet is no error here.
+    /// A client of the directory at this address, without a token and without encryption. A directory that is not there yet
+    /// is no error here. Must be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`InvalidEndpoint`] if the address is no URL with a host.
-    pub fn new(endpoint: &str) -> Result<Self, InvalidEndpoint> {
-        let endpoint = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| InvalidEndpoint)?;
-        if endpoint.uri().host().is_none() || endpoint.uri().scheme().is_none() {
-            return Err(InvalidEndpoint);
+    /// [`InvalidTarget`] if the text is no [`Target`], or wants encryption: that needs [`DirectoryClient::at`].
+    pub fn new(address: &str) -> Result<Self, InvalidTarget> {
+        Self::at(&address.parse()?, None)
+    }
+
+    /// A client of the directory at `target`: of all its replicas, if it has several. Addresses are looked up again every
+    /// 10 seconds, and when one does not answer.
+    ///
+    /// # Errors
+    /// [`InvalidTarget`] if the target wants encryption and there is no `tls`, or the other way round, or if it has no name that a
+    /// certificate could have.
+    pub fn at(target: &Target, tls: Option<Arc<ClientTls>>) -> Result<Self, InvalidTarget> {
+        if target.encrypted().is_some_and(|encrypted| encrypted != tls.is_some()) {
+            return Err(InvalidTarget);
         }
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(Duration::from_secs(30))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true)
-            .connect_lazy();
+        Self::resolved_by(target.clone(), target, tls)
+    }
+
+    /// A client of the directory whose addresses `resolver` tells, and whose certificate has the name of `target`.
+    ///
+    /// # Errors
+    /// [`InvalidTarget`] if the target has no name that a certificate could have.
+    pub fn resolved_by(
+        resolver: impl Resolve,
+        target: &Target,
+        tls: Option<Arc<ClientTls>>,
+    ) -> Result<Self, InvalidTarget> {
+        let connector = Connector::new(target, tls.clone())?;
+        let replicas = Arc::new(Replicas::none());
+        let mut keeper = JoinSet::new();
+        let kept = replicas.clone();
+        keeper.spawn(async move { kept.keep(&resolver, &connector).await });
+        if let Some(tls) = tls {
+            keeper.spawn(async move { tls.follow().await });
+        }
         let call = CallContext {
             token: None,
             tenant: None,
             request_id: None,
             timeout: DEFAULT_TIMEOUT,
+            deadline: None,
+        };
+        let balanced = Balanced {
+            replicas,
+            _keeper: keeper,
         };
         Ok(Self {
-            channel: RetryUnsent { channel },
+            channel: DirectoryChannel(Arc::new(balanced)),
             call,
         })
+    }
+
+    /// How many replicas calls can go to at the moment.
+    pub fn replicas(&self) -> usize {
+        self.channel.0.replicas.count()
     }
 
     /// The same directory, called with this bearer token.
@@ -137,6 +170,20 @@ impl DirectoryClient {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.call.timeout = timeout;
+        self
+    }
+
+    /// The same directory, where no call may last beyond this moment, such as that by which our own caller wants its answer.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.call.deadline = Some(deadline);
+        self
+    }
+
+    /// The same directory, where only the timeout bounds a call: for a caller who has begun to answer.
+    #[must_use]
+    pub fn without_deadline(mut self) -> Self {
+        self.call.deadline = None;
         self
     }
 
@@ -182,6 +229,7 @@ pub struct CallContext {
     tenant: Option<MetadataValue<Ascii>>,
     request_id: Option<MetadataValue<Ascii>>,
     timeout: Duration,
+    deadline: Option<Instant>,
 }
 
 impl std::fmt::Debug for CallContext {
@@ -195,7 +243,9 @@ impl std::fmt::Debug for CallContext {
 
 impl Interceptor for CallContext {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.set_timeout(self.timeout);
+        let deadline = Instant::now() + self.timeout;
+        let deadline = self.deadline.map_or(deadline, |earlier| earlier.min(deadline));
+        request.extensions_mut().insert(Deadline(deadline));
         let metadata = request.metadata_mut();
         if let Some(token) = &self.token {
             metadata.insert("authorization", token.clone());
@@ -211,142 +261,14 @@ impl Interceptor for CallContext {
     }
 }
 
-/// A channel that sends a call again if the connection to the server could not be made. Such a call reached no
-/// server, so this is safe for every method. All calls of `directory.v1` have one message as their request.
-#[derive(Clone, Debug)]
-pub struct RetryUnsent {
-    channel: Channel,
-}
+/// The moment by which a call must be answered.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Instant);
 
-impl Service<http::Request<Body>> for RetryUnsent {
-    type Response = http::Response<Body>;
-    type Error = tonic::transport::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(())) // each attempt below waits for the channel itself
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let channel = self.channel.clone();
-        Box::pin(send(channel, request))
-    }
-}
-
-async fn send<S>(mut channel: S, request: http::Request<Body>) -> Result<S::Response, S::Error>
-where
-    S: Service<http::Request<Body>>,
-    S::Error: StdError + 'static,
-{
-    let (parts, body) = request.into_parts();
-    // The body is made by our own codec from one message in memory: collecting it can neither wait nor fail.
-    let bytes: Bytes = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let begun = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    let mut attempt = 0;
-    loop {
-        let body = Body::new(Full::new(bytes.clone()));
-        let again = http::Request::from_parts(parts.clone(), body);
-        let answer = match channel.ready().await {
-            Ok(ready) => ready.call(again).await,
-            Err(error) => Err(error),
-        };
-        match answer {
-            Err(error) if attempt < UNSENT_RETRIES && begun.elapsed() < WAIT_FOR_SERVER && is_connect_error(&error) => {
-                attempt += 1;
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            answer => return answer,
-        }
-    }
-}
-
-fn is_connect_error(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<tonic::ConnectError>().is_some() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    #[test]
-    fn an_address_without_scheme_or_host_is_refused() {
-        for address in ["", "127.0.0.1", "/tmp/socket", "http://"] {
-            assert!(DirectoryClient::new(address).is_err(), "{address}");
-        }
-    }
-
-    #[test]
-    fn a_request_id_cannot_be_an_address_or_a_token() {
-        assert!(is_request_id("7f6d-A0b"));
-        assert!(!is_request_id(""));
-        assert!(!is_request_id("jo@example.com"));
-        assert!(!is_request_id("rc_1_2"));
-        assert!(!is_request_id(&"x".repeat(65)));
-    }
-
-    /// Sends a call to a server that answers each attempt as `answer` says, given the attempt's number.
-    async fn attempts<E>(answer: impl Fn(u32) -> Result<(), E>) -> (Result<(), E>, u32)
-    where
-        E: StdError + 'static,
-    {
-        let attempts = AtomicU32::new(0);
-        let server = tower::service_fn(|request: http::Request<Body>| {
-            let number = attempts.fetch_add(1, Ordering::Relaxed) + 1;
-            let answer = answer(number);
-            async move {
-                let body = request.into_body().collect().await.unwrap().to_bytes();
-                assert_eq!(body, "a message");
-                answer
-            }
-        });
-        let body = Body::new(Full::new(Bytes::from_static(b"a message")));
-        let answer = send(server, http::Request::new(body)).await;
-        (answer, attempts.into_inner())
-    }
-
-    #[tokio::test]
-    async fn a_call_that_reached_no_server_is_sent_again_whole() {
-        let refused = || tonic::ConnectError("refused".into());
-
-        let (answer, attempts) = attempts(|number| if number < 3 { Err(refused()) } else { Ok(()) }).await;
-
-        assert!(answer.is_ok());
-        assert_eq!(attempts, 3);
-    }
-
-    #[tokio::test]
-    async fn a_call_that_may_have_reached_a_server_is_not_sent_again() {
-        let (answer, attempts) = attempts(|_| Err(std::io::Error::other("broken pipe"))).await;
-
-        assert!(answer.is_err());
-        assert_eq!(attempts, 1);
-    }
-
-    #[tokio::test]
-    async fn a_refused_connection_counts_as_not_sent() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener); // nobody listens now
-        let mut channel = Endpoint::from_shared(endpoint).unwrap().connect_lazy();
-
-        let request = http::Request::new(Body::empty());
-        let error = channel.ready().await.unwrap().call(request).await.unwrap_err();
-
-        assert!(is_connect_error(&error), "{error:?}");
-    }
+/// The replicas of a directory, kept up to date for as long as a client of them lives.
+#[derive(Debug)]
+struct Balanced {
+    replicas: Arc<Replicas>,
+    /// Aborted with the last client.
+    _keeper: JoinSet<()>,
 }

@@ -5,9 +5,11 @@
 //! clients leave it off.
 
 pub mod client;
+pub mod reload;
 #[cfg(feature = "service")]
 pub mod service;
 pub mod status;
+pub mod tls;
 pub mod trace;
 
 /// The generated messages, clients and servers of `directory.v1`. Their manual is the `.proto` files.

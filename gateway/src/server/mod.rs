@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory_proto::client::{DirectoryClient, InvalidEndpoint};
+use directory_proto::client::{DirectoryClient, InvalidTarget};
 use directory_proto::service::{Runtime, admin, stop_on_signals};
 use directory_proto::v1::WhoAmIRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -50,7 +50,7 @@ pub enum RunError {
     Config(#[from] ConfigError),
     /// The directory's address cannot be used.
     #[error("GATEWAY_DIRECTORY_ENDPOINT")]
-    Endpoint(#[from] InvalidEndpoint),
+    Endpoint(#[from] InvalidTarget),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -94,13 +94,14 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, RunError> {
 pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Result<(), RunError> {
     let health = runtime.health.component("gateway");
     let gateway = Gateway {
-        directory: DirectoryClient::new(&config.directory_endpoint)?,
+        directory: DirectoryClient::at(&config.directory, None)?,
         callers: Callers::new(),
         public_base: config.public_url.as_deref().map(BaseUrl::public),
         trusts_forwarded: config.trust_forwarded,
     };
     metrics::register_build();
     metrics::draining(false);
+    metrics::register_endpoints(gateway.directory.clone());
     let directory = gateway.directory.clone();
     let limits = config.limits;
     let router = router(gateway, limits);

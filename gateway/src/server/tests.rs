@@ -27,7 +27,7 @@ impl Running {
         let config = Config {
             limits,
             shutdown_grace: Duration::ZERO,
-            ..Config::new("http://127.0.0.1:9")
+            ..Config::new("http://127.0.0.1:9".parse().unwrap())
         };
         let runtime = Runtime::new(CancellationToken::new(), Default::default());
         let stop = runtime.stop.clone().drop_guard();

@@ -1,0 +1,85 @@
+//! New connections to a directory: plain, or TLS with the certificates that the files hold at that moment.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint};
+
+use super::target::{InvalidTarget, Target};
+use crate::tls::ClientTls;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes connections.
+#[derive(Clone, Debug)]
+pub(super) struct Connector {
+    tls: Option<Encrypted>,
+}
+
+#[derive(Clone, Debug)]
+struct Encrypted {
+    tls: Arc<ClientTls>,
+    /// The name that the server's certificate must have. Without one it is the address that is connected to.
+    name: Option<ServerName<'static>>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Connector {
+    /// Connects to what `target` names, whose certificate must have the name of `tls`, else the host of the target.
+    pub(super) fn new(target: &Target, tls: Option<Arc<ClientTls>>) -> Result<Self, InvalidTarget> {
+        let Some(tls) = tls else {
+            return Ok(Self { tls: None });
+        };
+        let name = tls.server_name().or_else(|| target.host().map(str::to_owned));
+        let name = name.map(ServerName::try_from).transpose().map_err(|_| InvalidTarget)?;
+        Ok(Self {
+            tls: Some(Encrypted { tls, name }),
+        })
+    }
+
+    /// Connects to this address; the connection is made anew when it ends.
+    pub(super) async fn connect(&self, address: &Arc<str>) -> Result<Channel, tonic::transport::Error> {
+        // What is encrypted is the connector's affair: tonic must not ask for TLS settings of its own.
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true);
+        let (connector, address) = (self.clone(), address.clone());
+        let connect = tower::service_fn(move |_: Uri| {
+            let (connector, address) = (connector.clone(), address.clone());
+            async move {
+                let opened = timeout(CONNECT_TIMEOUT, connector.open(&address)).await;
+                opened
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                    .map(TokioIo::new)
+            }
+        });
+        endpoint.connect_with_connector(connect).await
+    }
+
+    async fn open(&self, address: &str) -> io::Result<Box<dyn Stream>> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let Some(Encrypted { tls, name }) = &self.tls else {
+            return Ok(Box::new(stream));
+        };
+        let name = match name {
+            Some(name) => name.clone(),
+            None => ServerName::from(stream.peer_addr()?.ip()),
+        };
+        let stream = TlsConnector::from(tls.config()).connect(name, stream).await?;
+        Ok(Box::new(stream))
+    }
+}

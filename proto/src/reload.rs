@@ -1,0 +1,170 @@
+//! What is made from files that are replaced while the process runs, as Kubernetes replaces those of a Secret.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How often the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// What is longer is no certificate, key or URL.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Why files cannot be used; says which and what is wrong, and shows nothing of what they hold.
+pub type Unusable = Box<dyn std::error::Error + Send + Sync>;
+
+type Make<T> = dyn Fn() -> Result<T, Unusable> + Send + Sync;
+
+/// A value that is made anew when its files change. What cannot be used is logged once, and the value stays as it was.
+pub struct Reloaded<T> {
+    value: watch::Sender<Arc<T>>,
+    files: Vec<PathBuf>,
+    /// What the files held when they were last used, or found unusable.
+    seen: Mutex<Vec<Option<Vec<u8>>>>,
+    make: Box<Make<T>>,
+}
+
+impl<T> std::fmt::Debug for Reloaded<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Reloaded")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + Sync + 'static> Reloaded<T> {
+    /// Makes the value for the first time. `make` reads the files by itself.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn new(
+        files: Vec<PathBuf>,
+        make: impl Fn() -> Result<T, Unusable> + Send + Sync + 'static,
+    ) -> Result<Self, Unusable> {
+        let seen = contents(&files);
+        let value = Arc::new(make()?);
+        Ok(Self {
+            value: watch::Sender::new(value),
+            files,
+            seen: Mutex::new(seen),
+            make: Box::new(make),
+        })
+    }
+
+    /// A value that has no files and never changes.
+    pub fn fixed(value: T) -> Self {
+        Self {
+            value: watch::Sender::new(Arc::new(value)),
+            files: Vec::new(),
+            seen: Mutex::default(),
+            make: Box::new(|| Err("it has no files".into())),
+        }
+    }
+
+    /// The value as the files say.
+    pub fn current(&self) -> Arc<T> {
+        self.value.borrow().clone()
+    }
+
+    /// Tells of new values.
+    pub fn changes(&self) -> watch::Receiver<Arc<T>> {
+        self.value.subscribe()
+    }
+
+    /// Looks at the files every few seconds. Never ends.
+    pub async fn follow(&self) {
+        loop {
+            sleep(INTERVAL).await;
+            self.look();
+        }
+    }
+
+    /// Looks at the files now.
+    pub fn look(&self) {
+        let now = contents(&self.files);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return;
+        }
+        match (self.make)() {
+            Ok(value) => {
+                self.value.send_replace(Arc::new(value));
+                tracing::info!(files = ?self.files, "files were replaced and are in use");
+            }
+            Err(error) => tracing::error!(
+                error = &*error as &dyn std::error::Error,
+                files = ?self.files,
+                "files were replaced and cannot be used; what they held before stays in use"
+            ),
+        }
+        *seen = now;
+    }
+}
+
+fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
+    files.iter().map(|file| read(file).ok()).collect()
+}
+
+/// Reads a file that is no longer than a setting can be.
+///
+/// # Errors
+/// Those of the system, and `FileTooLarge`.
+pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(file: &Path) -> Result<u32, Unusable> {
+        Ok(String::from_utf8(read(file)?)?.trim().parse()?)
+    }
+
+    #[test]
+    fn a_replaced_file_is_used_and_one_that_cannot_be_used_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("number");
+        std::fs::write(&file, "1\n").unwrap();
+        let path = file.clone();
+        let value = Reloaded::new(vec![file.clone()], move || number(&path)).unwrap();
+        let mut changes = value.changes();
+        assert_eq!(*value.current(), 1);
+
+        value.look();
+        assert!(!changes.has_changed().unwrap(), "nothing was replaced");
+
+        std::fs::write(&file, "two").unwrap();
+        value.look();
+        assert_eq!(*value.current(), 1);
+
+        std::fs::remove_file(&file).unwrap();
+        value.look();
+        assert_eq!(*value.current(), 1);
+
+        std::fs::write(&file, "2").unwrap();
+        value.look();
+        assert_eq!(*value.current(), 2);
+        assert!(changes.has_changed().unwrap());
+        assert_eq!(**changes.borrow_and_update(), 2);
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_refused_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("number");
+
+        assert!(Reloaded::new(vec![file.clone()], move || number(&file)).is_err());
+    }
+}
