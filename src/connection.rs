@@ -2,10 +2,12 @@
 //! the person who typed the command.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use directory_proto::client::DirectoryClient;
+use directory_proto::client::{DirectoryClient, InvalidTarget, Target};
 use directory_proto::status::{metadata_of, reason_of, retry_after_of, violations_of};
+use directory_proto::tls::{ClientTls, ClientTlsFiles, IdentityFiles};
 use directory_proto::v1::{ErrorReason, Scope, WhoAmIRequest};
 use secrecy::SecretString;
 use tonic::{Code, Status};
@@ -36,6 +38,30 @@ pub struct ConnectionArgs {
     /// A file with the token to use, mode 0600. Without it: the variable ROLLCALL_TOKEN, then <data-dir>/operator.token.
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// The certificates, in PEM, of the authorities that vouch for the directory; needed with https.
+    #[arg(long, global = true, env = "ROLLCALL_TLS_CA_FILE", value_name = "FILE")]
+    tls_ca_file: Option<PathBuf>,
+    /// The certificate, in PEM, that is shown to a directory that asks for one.
+    #[arg(
+        long,
+        global = true,
+        env = "ROLLCALL_TLS_CERT_FILE",
+        value_name = "FILE",
+        requires = "tls_key_file"
+    )]
+    tls_cert_file: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    #[arg(
+        long,
+        global = true,
+        env = "ROLLCALL_TLS_KEY_FILE",
+        value_name = "FILE",
+        requires = "tls_cert_file"
+    )]
+    tls_key_file: Option<PathBuf>,
+    /// The name in the directory's certificate, if it is reached by another one, as through a port that is forwarded.
+    #[arg(long, global = true, env = "ROLLCALL_TLS_SERVER_NAME", value_name = "NAME")]
+    tls_server_name: Option<String>,
     /// How the answer is printed.
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
     pub output: Output,
@@ -72,7 +98,22 @@ impl ConnectionArgs {
     pub fn without_tenant(&self) -> Result<Connection, Failure> {
         let variable = std::env::var(TOKEN_VARIABLE).ok();
         let (token, token_origin) = self.token(variable)?;
-        Connection::new(&self.grpc_endpoint, &token, token_origin)
+        Connection::new(&self.grpc_endpoint, self.tls()?, &token, token_origin)
+    }
+
+    fn tls(&self) -> Result<Option<ClientTls>, Failure> {
+        let given = |file: &Option<PathBuf>| file.clone().filter(|file| !file.as_os_str().is_empty());
+        let Some(authorities) = given(&self.tls_ca_file) else {
+            return Ok(None);
+        };
+        let identity = given(&self.tls_cert_file).zip(given(&self.tls_key_file));
+        let files = ClientTlsFiles {
+            authorities,
+            identity: identity.map(|(certificate, key)| IdentityFiles { certificate, key }),
+            server_name: self.tls_server_name.clone().filter(|name| !name.is_empty()),
+        };
+        let tls = ClientTls::load(files);
+        tls.map(Some).map_err(|error| Failure::Usage(error.to_string()))
     }
 
     /// The directory, in a tenant.
@@ -124,12 +165,28 @@ impl ConnectionArgs {
 impl Connection {
     /// The directory at this address, for the operator whose token is in a data directory's file.
     pub fn of_operator(endpoint: &str, token: &SecretString, file: &Path) -> Result<Self, Failure> {
-        Self::new(endpoint, token, TokenOrigin::DataDir(file.to_owned()))
+        Self::new(endpoint, None, token, TokenOrigin::DataDir(file.to_owned()))
     }
 
-    fn new(endpoint: &str, token: &SecretString, token_origin: TokenOrigin) -> Result<Self, Failure> {
-        let client = DirectoryClient::new(endpoint)
-            .map_err(|error| Failure::Usage(format!("{error}, not like {endpoint} (--grpc-endpoint)")))?
+    fn new(
+        endpoint: &str,
+        tls: Option<ClientTls>,
+        token: &SecretString,
+        token_origin: TokenOrigin,
+    ) -> Result<Self, Failure> {
+        let wrong = |error: InvalidTarget| Failure::Usage(format!("{error}, not like {endpoint} (--grpc-endpoint)"));
+        let target: Target = endpoint.parse().map_err(wrong)?;
+        match target.encrypted() {
+            Some(true) if tls.is_none() => return Err(Failure::Usage("https needs --tls-ca-file".to_owned())),
+            Some(false) if tls.is_some() => {
+                return Err(Failure::Usage(
+                    "--tls-ca-file needs --grpc-endpoint https://…".to_owned(),
+                ));
+            }
+            _ => {}
+        }
+        let client = DirectoryClient::at(&target, tls.map(Arc::new))
+            .map_err(wrong)?
             .with_token(token)
             .map_err(|error| Failure::new(format!("{error}: it comes from {}", token_origin.name())))?;
         Ok(Self {
@@ -321,6 +378,10 @@ mod tests {
             data_dir: data_dir.to_owned(),
             grpc_endpoint: DEFAULT_GRPC_ENDPOINT.to_owned(),
             token_file,
+            tls_ca_file: None,
+            tls_cert_file: None,
+            tls_key_file: None,
+            tls_server_name: None,
             output: Output::Table,
         }
     }

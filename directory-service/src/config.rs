@@ -4,9 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use directory_proto::service::tls::{ServerTls, ServerTlsFiles};
+use directory_proto::tls::IdentityFiles;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::mail::Mailing;
@@ -15,8 +18,12 @@ mod mail;
 
 pub use mail::MailArgs;
 
+/// What is spoken inside TLS.
+const PROTOCOLS: &[&[u8]] = &[b"h2"];
 const DEFAULT_CONNECTIONS: u32 = 20;
 const MOST_CONNECTIONS: u32 = 1_000;
+const DEFAULT_CONNECTION_AGE: Duration = Duration::from_secs(300);
+const MOST_CONNECTION_AGE_SECONDS: u64 = 86_400;
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 const DEFAULT_GRACE: Duration = Duration::from_secs(40);
 const MOST_SHUTDOWN_SECONDS: u64 = 3_600;
@@ -62,6 +69,10 @@ pub struct Config {
     pub migrate: Migrate,
     /// The file with the secret keys.
     pub keyring_file: PathBuf,
+    /// How gRPC is encrypted; without it, it is not.
+    pub tls: Option<Arc<ServerTls>>,
+    /// After so long, more or less, a connection is ended, so that clients spread over new replicas.
+    pub max_connection_age: Duration,
     /// How long every call is still taken after SIGTERM, while the probes say no.
     pub shutdown_drain: Duration,
     /// How long calls, and attempts to send mail, may take to finish after that.
@@ -78,6 +89,8 @@ impl Config {
             max_connections: DEFAULT_CONNECTIONS,
             migrate: Migrate::OnStart,
             keyring_file,
+            tls: None,
+            max_connection_age: DEFAULT_CONNECTION_AGE,
             shutdown_drain: DEFAULT_DRAIN,
             shutdown_grace: DEFAULT_GRACE,
             mailing: Mailing::default(),
@@ -175,6 +188,21 @@ pub struct ServeArgs {
     /// Where probes and metrics are served [default: 127.0.0.1:9090].
     #[arg(long, env = "DIRECTORY_ADMIN_LISTEN")]
     admin_listen: Option<String>,
+    /// The certificate of gRPC and those of its authorities, in PEM; read again when it changes.
+    #[arg(long, env = "DIRECTORY_TLS_CERT_FILE")]
+    tls_cert_file: Option<PathBuf>,
+    /// The key of that certificate, in PEM; read again when it changes.
+    #[arg(long, env = "DIRECTORY_TLS_KEY_FILE")]
+    tls_key_file: Option<PathBuf>,
+    /// The certificates, in PEM, of the authorities one of which must vouch for every client (mutual TLS).
+    #[arg(long, env = "DIRECTORY_TLS_CA_FILE")]
+    tls_ca_file: Option<PathBuf>,
+    /// Whether gRPC may be served without encryption off this machine; only where something else encrypts [default: false].
+    #[arg(long, env = "DIRECTORY_ALLOW_PLAINTEXT")]
+    allow_plaintext: Option<String>,
+    /// After how many seconds, more or less, a connection is ended, so that clients spread over new replicas [default: 300].
+    #[arg(long, env = "DIRECTORY_MAX_CONNECTION_AGE_SECONDS")]
+    max_connection_age_seconds: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,
     /// on-start or check [default: on-start].
@@ -200,6 +228,8 @@ pub struct ServeConfig {
     pub grpc_listen: SocketAddr,
     /// Where probes and metrics are served.
     pub admin_listen: SocketAddr,
+    /// Whether gRPC is served in the clear off this machine, as the settings allow.
+    pub in_the_clear: bool,
     /// The rest.
     pub config: Config,
 }
@@ -275,6 +305,21 @@ impl ServeArgs {
         if grpc_listen == admin_listen && grpc_listen.port() != 0 {
             problems.add("DIRECTORY_GRPC_LISTEN and DIRECTORY_ADMIN_LISTEN must differ");
         }
+        let tls = problems.tls(self.tls_cert_file, self.tls_key_file, self.tls_ca_file);
+        let allowed = problems.boolean("DIRECTORY_ALLOW_PLAINTEXT", self.allow_plaintext);
+        let in_the_clear = tls.is_none() && !grpc_listen.ip().is_loopback();
+        if in_the_clear && !allowed {
+            problems.add(
+                "DIRECTORY_GRPC_LISTEN leads off this machine without encryption: set DIRECTORY_TLS_CERT_FILE, \
+                 DIRECTORY_TLS_KEY_FILE and DIRECTORY_TLS_CA_FILE, or DIRECTORY_ALLOW_PLAINTEXT=true where something else \
+                 encrypts",
+            );
+        }
+        let age = problems.number(
+            "DIRECTORY_MAX_CONNECTION_AGE_SECONDS",
+            self.max_connection_age_seconds,
+            1..=MOST_CONNECTION_AGE_SECONDS,
+        );
         let database = self.database.read(&mut problems);
         let migrate = given(self.db_migrate)
             .map_or(Ok(Migrate::OnStart), |text| text.parse())
@@ -297,6 +342,8 @@ impl ServeArgs {
             max_connections: database.max_connections,
             migrate,
             keyring_file: self.keyring_file.unwrap_or_default(),
+            tls: tls.map(Arc::new),
+            max_connection_age: age.map_or(DEFAULT_CONNECTION_AGE, Duration::from_secs),
             shutdown_drain: drain.map_or(DEFAULT_DRAIN, Duration::from_secs),
             shutdown_grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
             mailing: self.mail.read(&mut problems),
@@ -304,6 +351,7 @@ impl ServeArgs {
         problems.none_or(ServeConfig {
             grpc_listen,
             admin_listen,
+            in_the_clear,
             config,
         })
     }
@@ -340,6 +388,39 @@ impl Problems {
                 ));
                 default
             })
+    }
+
+    fn boolean(&mut self, name: &str, value: Option<String>) -> bool {
+        given(value).is_some_and(|text| {
+            text.to_ascii_lowercase().parse().unwrap_or_else(|_| {
+                self.add(format!("{name} must be true or false"));
+                false
+            })
+        })
+    }
+
+    fn tls(
+        &mut self,
+        certificate: Option<PathBuf>,
+        key: Option<PathBuf>,
+        client_authorities: Option<PathBuf>,
+    ) -> Option<ServerTls> {
+        let file = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
+        let client_authorities = file(client_authorities);
+        let identity = match (file(certificate), file(key)) {
+            (Some(certificate), Some(key)) => IdentityFiles { certificate, key },
+            (None, None) if client_authorities.is_none() => return None,
+            _ => {
+                self.add("DIRECTORY_TLS_CERT_FILE and DIRECTORY_TLS_KEY_FILE go together, and DIRECTORY_TLS_CA_FILE needs both");
+                return None;
+            }
+        };
+        let files = ServerTlsFiles {
+            identity,
+            client_authorities,
+        };
+        let tls = ServerTls::load(files, PROTOCOLS);
+        tls.map_err(|error| self.add(format!("DIRECTORY_TLS_…: {error}"))).ok()
     }
 
     fn number<T: FromStr + PartialOrd + fmt::Display>(
@@ -386,6 +467,9 @@ mod tests {
             "--database-url=mysql://x",
             "--database-max-connections=0",
             "--db-migrate=yes",
+            "--tls-ca-file=/nowhere/ca.crt",
+            "--allow-plaintext=maybe",
+            "--max-connection-age-seconds=0",
             "--shutdown-drain-seconds=3601",
             "--shutdown-grace-seconds=soon",
         ])
@@ -396,6 +480,9 @@ mod tests {
             errors.0,
             [
                 "DIRECTORY_GRPC_LISTEN must be an address and a port, such as 127.0.0.1:50051",
+                "DIRECTORY_TLS_CERT_FILE and DIRECTORY_TLS_KEY_FILE go together, and DIRECTORY_TLS_CA_FILE needs both",
+                "DIRECTORY_ALLOW_PLAINTEXT must be true or false",
+                "DIRECTORY_MAX_CONNECTION_AGE_SECONDS must be a whole number from 1 to 86400",
                 "DIRECTORY_DATABASE_URL must begin with sqlite: or postgres:",
                 "DIRECTORY_DATABASE_MAX_CONNECTIONS must be a whole number from 1 to 1000",
                 "DIRECTORY_DB_MIGRATE must be on-start or check",
@@ -424,6 +511,27 @@ mod tests {
             both.unwrap_err().0,
             ["DIRECTORY_DATABASE_URL and DIRECTORY_DATABASE_URL_FILE are both set; keep one"]
         );
+    }
+
+    #[test]
+    fn grpc_in_the_clear_off_this_machine_must_be_allowed() {
+        let open = [
+            "--grpc-listen=0.0.0.0:50051",
+            "--database-url=sqlite::memory:",
+            "--keyring-file=/keys",
+        ];
+        let refused = serve(&open).check().unwrap_err();
+        assert!(refused.0[0].contains("DIRECTORY_ALLOW_PLAINTEXT=true"), "{refused}");
+
+        let allowed = [open.as_slice(), &["--allow-plaintext=true"]].concat();
+        assert!(serve(&allowed).check().unwrap().in_the_clear);
+
+        let encrypted = [
+            open.as_slice(),
+            &["--tls-cert-file=/nowhere/tls.crt", "--tls-key-file=/nowhere/tls.key"],
+        ];
+        let refused = serve(&encrypted.concat()).check().unwrap_err();
+        assert!(refused.0[0].contains("/nowhere/tls.crt cannot be read"), "{refused}");
     }
 
     #[test]

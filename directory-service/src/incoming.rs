@@ -1,38 +1,59 @@
-//! The connections as the server gets them. One on which nobody has said anything yet ends with the stop: the server
-//! waits for its connections, and such a one, a probe's or a scanner's, would hold it back until the end of the grace.
+//! The connections as the server gets them, in the clear or encrypted. One on which nobody has said anything yet, or not
+//! finished the handshake, ends after a while, and with the stop: the server waits for its connections, and such a one, a
+//! probe's or a scanner's, would hold it back until the end of the grace.
 
-use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use directory_proto::service::tls::{ServerStream, ServerTls};
 use futures_util::{Stream, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
+/// How long a client may take for its handshake and its first byte.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Accepts connections.
-pub fn connections(listener: TcpListener, stop: CancellationToken) -> impl Stream<Item = io::Result<Connection>> {
+pub fn connections(
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    stop: CancellationToken,
+) -> impl Stream<Item = io::Result<Connection>> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    incoming.map_ok(move |stream| Connection {
-        stream,
-        silent_until: Some(Box::pin(stop.clone().cancelled_owned())),
+    incoming.map_ok(move |stream| {
+        let stop = stop.clone();
+        Connection {
+            info: stream.connect_info(),
+            stream: match &tls {
+                Some(tls) => tls.accept(stream),
+                None => ServerStream::plain(stream),
+            },
+            silent_until: Some(Box::pin(async move {
+                let _ = timeout(PATIENCE, stop.cancelled_owned()).await;
+            })),
+        }
     })
 }
 
-/// A connection that reads as ended when the stop comes before its first byte.
+/// A connection that reads as ended when the stop, or the end of our patience, comes before its first byte.
 pub struct Connection {
-    stream: TcpStream,
+    stream: ServerStream<TcpStream>,
+    info: TcpConnectInfo,
     /// None from the first byte on.
-    silent_until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    silent_until: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+        self.info.clone()
     }
 }
 
@@ -87,7 +108,7 @@ mod tests {
     async fn accept(stop: &CancellationToken) -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut accepted = Box::pin(connections(listener, stop.clone()));
+        let mut accepted = Box::pin(connections(listener, None, stop.clone()));
         (client, accepted.next().await.unwrap().unwrap())
     }
 

@@ -28,6 +28,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let settings = args.check()?;
     let telemetry = telemetry::start("directory-service")?;
     warn_of_unknown(&Cli::command(), "DIRECTORY_", std::env::vars_os().map(|(name, _)| name));
+    if settings.in_the_clear {
+        tracing::warn!("gRPC is served without encryption off this machine, as DIRECTORY_ALLOW_PLAINTEXT says");
+    }
     let runtime = Runtime::new(CancellationToken::new(), telemetry.metrics());
     stop_on_signals(&runtime, settings.config.shutdown_drain);
     let grpc = TcpListener::bind(settings.grpc_listen).await?;

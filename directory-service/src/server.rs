@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use directory_proto::client::MAX_MESSAGE_BYTES;
+use directory_proto::service::tls::{Certificate, show_expiry};
 use directory_proto::service::{Component, Runtime};
 use directory_proto::trace::grpc_span;
 use directory_proto::v1;
@@ -44,8 +45,6 @@ const CONCURRENT_REQUESTS: usize = 256;
 const CONCURRENT_STREAMS: u32 = 1_024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections end so that clients spread over new replicas.
-const CONNECTION_AGE: Duration = Duration::from_secs(300);
 const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(30);
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(3);
@@ -105,6 +104,12 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
         reporter,
         runtime.draining.clone(),
     ));
+    if let Some(tls) = config.tls.clone() {
+        let shown = tls.clone();
+        let certificate: Certificate = Box::new(move || Some(shown.certificate()));
+        show_expiry("directory_tls_certificate_expires_seconds", vec![("grpc", certificate)]);
+        tasks.spawn(async move { tls.follow().await });
+    }
     let mut mails = JoinSet::new();
     mails.spawn(Worker::new(directory.clone(), outbox, codes.clone(), mailing).run(runtime.draining.clone()));
 
@@ -115,7 +120,7 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
         .max_concurrent_streams(CONCURRENT_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .max_connection_age(connection_age())
+        .max_connection_age(jittered(config.max_connection_age))
         .max_connection_age_grace(CONNECTION_AGE_GRACE)
         .layer(ObserveLayer::new())
         .layer(AuthLayer::new(authenticator))
@@ -144,7 +149,7 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
             codes,
         )))
         .add_service(TokenServiceServer::new(grpc::Tokens::new(directory, page_tokens)));
-    let connections = connections(listener, runtime.stop.clone());
+    let connections = connections(listener, config.tls.clone(), runtime.stop.clone());
     tracing::info!("serving gRPC");
     let serving = router.serve_with_incoming_shutdown(connections, runtime.stop.clone().cancelled_owned());
     let serving = async {
@@ -195,8 +200,9 @@ async fn try_open(config: &Config) -> Result<Database, MigrateError> {
     Ok(Database::connect(&config.database_url, config.max_connections).await?)
 }
 
-fn connection_age() -> Duration {
-    CONNECTION_AGE.mul_f64(rand::random_range(0.9..1.1))
+/// Connections end so that clients spread over new replicas, and not all at once.
+fn jittered(age: Duration) -> Duration {
+    age.mul_f64(rand::random_range(0.9..1.1))
 }
 
 fn reflection() -> Result<ServerReflectionServer<impl ServerReflection>, RunError> {

@@ -1,23 +1,40 @@
 //! The gateway's settings: typed, checked once, and all mistakes reported together.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use directory_proto::client::Target;
+use directory_proto::service::tls::{ServerTls, ServerTlsFiles};
+use directory_proto::tls::{ClientTls, ClientTlsFiles, IdentityFiles};
 use http::Uri;
 
 use crate::extract::BodyTime;
 
 /// The unit of sizes in settings.
 const MIB: usize = 1024 * 1024;
+const DEFAULT_HTTP: &str = "127.0.0.1:8080";
+/// What is spoken inside TLS.
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// The flags and environment variables of `gateway serve`. [`ServeArgs::check`] makes settings of them.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// Where SCIM is served, as address:port.
-    #[arg(long, env = "GATEWAY_HTTP_LISTEN", default_value = "127.0.0.1:8080")]
-    http_listen: String,
+    /// Where SCIM is served without encryption, as address:port [default: 127.0.0.1:8080, unless HTTPS is served].
+    #[arg(long, env = "GATEWAY_HTTP_LISTEN")]
+    http_listen: Option<String>,
+    /// Where SCIM is served over HTTPS (TLS 1.2 and 1.3), as address:port; HTTP is then not served.
+    #[arg(long, env = "GATEWAY_HTTPS_LISTEN")]
+    https_listen: Option<String>,
+    /// The certificate of HTTPS and those of its authorities, in PEM; read again when it changes.
+    #[arg(long, env = "GATEWAY_TLS_CERT_FILE")]
+    tls_cert_file: Option<PathBuf>,
+    /// The key of that certificate, in PEM; read again when it changes.
+    #[arg(long, env = "GATEWAY_TLS_KEY_FILE")]
+    tls_key_file: Option<PathBuf>,
     /// Where /startupz, /livez, /readyz and /metrics are served, as address:port.
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", default_value = "127.0.0.1:9091")]
     admin_listen: String,
@@ -25,6 +42,22 @@ pub struct ServeArgs {
     /// address:port with commas between them.
     #[arg(long, env = "GATEWAY_DIRECTORY_ENDPOINT", default_value = "http://127.0.0.1:50051")]
     directory_endpoint: String,
+    /// The certificates, in PEM, of the authorities that vouch for the directory. With them the connection is encrypted.
+    #[arg(long, env = "GATEWAY_DIRECTORY_TLS_CA_FILE")]
+    directory_tls_ca_file: Option<PathBuf>,
+    /// The certificate that the gateway shows the directory, in PEM; read again when it changes.
+    #[arg(long, env = "GATEWAY_DIRECTORY_TLS_CERT_FILE")]
+    directory_tls_cert_file: Option<PathBuf>,
+    /// The key of that certificate, in PEM; read again when it changes.
+    #[arg(long, env = "GATEWAY_DIRECTORY_TLS_KEY_FILE")]
+    directory_tls_key_file: Option<PathBuf>,
+    /// The name in the directory's certificate [default: the host of the endpoint].
+    #[arg(long, env = "GATEWAY_DIRECTORY_TLS_SERVER_NAME")]
+    directory_tls_server_name: Option<String>,
+    /// Whether SCIM may be served, and the directory be asked, without encryption off this machine. Only where something
+    /// else encrypts.
+    #[arg(long, env = "GATEWAY_ALLOW_PLAINTEXT", default_value = "false")]
+    allow_plaintext: String,
     /// The address by which callers reach this gateway, such as https://scim.example.com. It begins every
     /// `meta.location`; without it the request's Host header does.
     #[arg(long, env = "GATEWAY_PUBLIC_URL")]
@@ -51,8 +84,12 @@ pub struct ServeArgs {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// How SCIM is encrypted; without it, it is not.
+    pub tls: Option<Arc<ServerTls>>,
     /// Where the directory is.
     pub directory: Target,
+    /// How the connection to it is encrypted; without it, it is not.
+    pub directory_tls: Option<Arc<ClientTls>>,
     /// The address by which callers reach the gateway; without it the request's Host header tells.
     pub public_url: Option<String>,
     /// Whether a proxy's word about the host that it was reached at is believed.
@@ -109,7 +146,9 @@ impl Config {
     /// Settings for a gateway in front of this directory; everything else is as by default.
     pub fn new(directory: Target) -> Self {
         Self {
+            tls: None,
             directory,
+            directory_tls: None,
             public_url: None,
             trust_forwarded: false,
             shutdown_drain: Duration::from_secs(10),
@@ -120,10 +159,13 @@ impl Config {
 }
 
 /// A whole `serve`: the settings, and where to listen.
+#[derive(Debug)]
 pub(crate) struct Serve {
     pub config: Config,
-    pub http_listen: SocketAddr,
+    pub listen: SocketAddr,
     pub admin_listen: SocketAddr,
+    /// What others could listen in to, and the settings allow.
+    pub in_the_clear: Vec<&'static str>,
 }
 
 /// Settings that cannot be used; names every one of them.
@@ -139,90 +181,213 @@ impl ServeArgs {
     /// # Errors
     /// [`ConfigError`] with one line for each setting that cannot be used.
     pub(crate) fn check(self) -> Result<Serve, ConfigError> {
-        let mut problems = Vec::new();
-        let http_listen = address("GATEWAY_HTTP_LISTEN", &self.http_listen, &mut problems);
-        let admin_listen = address("GATEWAY_ADMIN_LISTEN", &self.admin_listen, &mut problems);
-        let directory = self.directory_endpoint.parse::<Target>();
-        let directory = directory.map_err(|error| problems.push(format!("GATEWAY_DIRECTORY_ENDPOINT: {error}")));
+        let mut problems = Problems::default();
+        let allowed = problems.boolean("GATEWAY_ALLOW_PLAINTEXT", &self.allow_plaintext);
+        let (listen, tls) = self.listener(&mut problems);
+        let admin_listen = problems.address("GATEWAY_ADMIN_LISTEN", &self.admin_listen);
+        let directory_tls = self.directory_tls(&mut problems);
+        let directory = self.directory(directory_tls.is_some(), &mut problems);
+
+        let mut in_the_clear = Vec::new();
+        if tls.is_none() && !listen.ip().is_loopback() {
+            in_the_clear.push("GATEWAY_HTTP_LISTEN");
+        }
+        let is_open = directory_tls.is_none() && self.directory_tls_ca_file.is_none();
+        if is_open && directory.as_ref().is_some_and(|directory| !directory.is_loopback()) {
+            in_the_clear.push("GATEWAY_DIRECTORY_ENDPOINT");
+        }
+        if !allowed {
+            for setting in &in_the_clear {
+                let remedy = match *setting {
+                    "GATEWAY_HTTP_LISTEN" => "GATEWAY_HTTPS_LISTEN, GATEWAY_TLS_CERT_FILE and GATEWAY_TLS_KEY_FILE",
+                    _ => "GATEWAY_DIRECTORY_TLS_CA_FILE",
+                };
+                problems.add(format!(
+                    "{setting} leads off this machine without encryption: set {remedy}, or GATEWAY_ALLOW_PLAINTEXT=true where \
+                     something else encrypts"
+                ));
+            }
+        }
+
         let public_url = self.public_url.filter(|url| !url.is_empty());
         if public_url.as_deref().is_some_and(|url| !is_base_url(url)) {
-            problems.push("GATEWAY_PUBLIC_URL must look like https://scim.example.com".to_owned());
+            problems.add("GATEWAY_PUBLIC_URL must look like https://scim.example.com");
         }
-        let trust_forwarded = boolean("GATEWAY_TRUST_FORWARDED", &self.trust_forwarded, &mut problems);
-        let drain = seconds(
-            "GATEWAY_SHUTDOWN_DRAIN_SECONDS",
-            &self.shutdown_drain_seconds,
-            &mut problems,
-        );
-        let grace = seconds(
-            "GATEWAY_SHUTDOWN_GRACE_SECONDS",
-            &self.shutdown_grace_seconds,
-            &mut problems,
-        );
-        let body_memory = self.body_memory_mib.parse().ok();
-        let body_memory = body_memory.filter(|mib| (1..=1_048_576_usize).contains(mib));
-        if body_memory.is_none() {
-            problems.push("GATEWAY_BODY_MEMORY_MIB must be a whole number from 1 to 1048576".to_owned());
-        }
-        match (
-            http_listen,
-            admin_listen,
-            trust_forwarded,
-            drain.zip(grace),
-            body_memory.zip(directory.ok()),
-        ) {
-            (
-                Some(http_listen),
-                Some(admin_listen),
-                Some(trust_forwarded),
-                Some((drain, grace)),
-                Some((body_memory, directory)),
-            ) if problems.is_empty() => {
-                let limits = Limits {
-                    body_memory: body_memory * MIB,
-                    ..Limits::default()
-                };
-                let config = Config {
+        let trust_forwarded = problems.boolean("GATEWAY_TRUST_FORWARDED", &self.trust_forwarded);
+        let shutdown_drain = problems.seconds("GATEWAY_SHUTDOWN_DRAIN_SECONDS", &self.shutdown_drain_seconds);
+        let shutdown_grace = problems.seconds("GATEWAY_SHUTDOWN_GRACE_SECONDS", &self.shutdown_grace_seconds);
+        let body_memory = problems.number("GATEWAY_BODY_MEMORY_MIB", &self.body_memory_mib, 1..=1_048_576);
+        match directory {
+            Some(directory) if problems.0.is_empty() => Ok(Serve {
+                config: Config {
+                    tls: tls.map(Arc::new),
+                    directory_tls: directory_tls.map(Arc::new),
                     public_url,
                     trust_forwarded,
-                    shutdown_drain: drain,
-                    shutdown_grace: grace,
-                    limits,
+                    shutdown_drain,
+                    shutdown_grace,
+                    limits: Limits {
+                        body_memory: body_memory * MIB,
+                        ..Limits::default()
+                    },
                     ..Config::new(directory)
-                };
-                Ok(Serve {
-                    config,
-                    http_listen,
-                    admin_listen,
-                })
-            }
-            _ => Err(ConfigError { problems }),
+                },
+                listen,
+                admin_listen,
+                in_the_clear,
+            }),
+            _ => Err(ConfigError { problems: problems.0 }),
         }
     }
+
+    /// Where SCIM is served, and how it is encrypted.
+    fn listener(&self, problems: &mut Problems) -> (SocketAddr, Option<ServerTls>) {
+        let (http, https) = (given(&self.http_listen), given(&self.https_listen));
+        let files = problems.pair(
+            ("GATEWAY_TLS_CERT_FILE", &self.tls_cert_file),
+            ("GATEWAY_TLS_KEY_FILE", &self.tls_key_file),
+        );
+        let Some(https) = https else {
+            if files.is_some() {
+                problems.add(
+                    "GATEWAY_TLS_CERT_FILE and GATEWAY_TLS_KEY_FILE need GATEWAY_HTTPS_LISTEN, such as 0.0.0.0:8443",
+                );
+            }
+            return (
+                problems.address("GATEWAY_HTTP_LISTEN", http.unwrap_or(DEFAULT_HTTP)),
+                None,
+            );
+        };
+        if http.is_some() {
+            problems.add("GATEWAY_HTTP_LISTEN and GATEWAY_HTTPS_LISTEN are both set; keep one");
+        }
+        let listen = problems.address("GATEWAY_HTTPS_LISTEN", https);
+        let Some(identity) = files else {
+            if self.tls_cert_file.is_none() && self.tls_key_file.is_none() {
+                problems.add("GATEWAY_HTTPS_LISTEN needs GATEWAY_TLS_CERT_FILE and GATEWAY_TLS_KEY_FILE");
+            }
+            return (listen, None);
+        };
+        let files = ServerTlsFiles {
+            identity,
+            client_authorities: None,
+        };
+        (
+            listen,
+            problems.usable("GATEWAY_TLS_CERT_FILE", ServerTls::load(files, PROTOCOLS)),
+        )
+    }
+
+    fn directory(&self, encrypted: bool, problems: &mut Problems) -> Option<Target> {
+        let directory = self.directory_endpoint.parse::<Target>();
+        let directory = problems.usable("GATEWAY_DIRECTORY_ENDPOINT", directory)?;
+        let has_files = encrypted || self.directory_tls_ca_file.is_some();
+        match directory.encrypted() {
+            Some(true) if !has_files => {
+                problems.add("GATEWAY_DIRECTORY_ENDPOINT with https needs GATEWAY_DIRECTORY_TLS_CA_FILE");
+            }
+            Some(false) if has_files => problems.add(
+                "GATEWAY_DIRECTORY_ENDPOINT says http, but GATEWAY_DIRECTORY_TLS_CA_FILE asks for encryption: say https, or \
+                 take the file away",
+            ),
+            _ => {}
+        }
+        Some(directory)
+    }
+
+    fn directory_tls(&self, problems: &mut Problems) -> Option<ClientTls> {
+        let identity = problems.pair(
+            ("GATEWAY_DIRECTORY_TLS_CERT_FILE", &self.directory_tls_cert_file),
+            ("GATEWAY_DIRECTORY_TLS_KEY_FILE", &self.directory_tls_key_file),
+        );
+        let server_name = given(&self.directory_tls_server_name).map(str::to_owned);
+        let Some(authorities) = self
+            .directory_tls_ca_file
+            .clone()
+            .filter(|file| !file.as_os_str().is_empty())
+        else {
+            if identity.is_some() || server_name.is_some() {
+                problems
+                    .add("GATEWAY_DIRECTORY_TLS_… need GATEWAY_DIRECTORY_TLS_CA_FILE: who vouches for the directory");
+            }
+            return None;
+        };
+        let files = ClientTlsFiles {
+            authorities,
+            identity,
+            server_name,
+        };
+        problems.usable("GATEWAY_DIRECTORY_TLS_CA_FILE", ClientTls::load(files))
+    }
 }
 
-fn address(name: &str, text: &str, problems: &mut Vec<String>) -> Option<SocketAddr> {
-    let address = text.parse().ok();
-    if address.is_none() {
-        problems.push(format!("{name} must be address:port, such as 0.0.0.0:8080"));
-    }
-    address
+/// An empty variable counts as none.
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|text| !text.is_empty())
 }
 
-fn boolean(name: &str, text: &str, problems: &mut Vec<String>) -> Option<bool> {
-    let value = text.to_ascii_lowercase().parse().ok();
-    if value.is_none() {
-        problems.push(format!("{name} must be true or false"));
-    }
-    value
-}
+/// What is wrong with the settings so far. What cannot be used is told here, and something usable stands in for it until all
+/// are told.
+#[derive(Default)]
+struct Problems(Vec<String>);
 
-fn seconds(name: &str, text: &str, problems: &mut Vec<String>) -> Option<Duration> {
-    let seconds = text.parse().ok().filter(|seconds| *seconds <= 3600);
-    if seconds.is_none() {
-        problems.push(format!("{name} must be a whole number from 0 to 3600"));
+impl Problems {
+    fn add(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
     }
-    seconds.map(Duration::from_secs)
+
+    fn usable<T, E: std::fmt::Display>(&mut self, name: &str, value: Result<T, E>) -> Option<T> {
+        value.map_err(|error| self.add(format!("{name}: {error}"))).ok()
+    }
+
+    fn address(&mut self, name: &str, text: &str) -> SocketAddr {
+        text.parse().unwrap_or_else(|_| {
+            self.add(format!("{name} must be address:port, such as 0.0.0.0:8080"));
+            (Ipv4Addr::LOCALHOST, 0).into()
+        })
+    }
+
+    fn boolean(&mut self, name: &str, text: &str) -> bool {
+        text.to_ascii_lowercase().parse().unwrap_or_else(|_| {
+            self.add(format!("{name} must be true or false"));
+            false
+        })
+    }
+
+    fn number(&mut self, name: &str, text: &str, range: RangeInclusive<usize>) -> usize {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.unwrap_or_else(|| {
+            self.add(format!(
+                "{name} must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ));
+            *range.start()
+        })
+    }
+
+    fn seconds(&mut self, name: &str, text: &str) -> Duration {
+        Duration::from_secs(self.number(name, text, 0..=3_600) as u64)
+    }
+
+    /// A certificate and its key, which go together.
+    fn pair(
+        &mut self,
+        (certificate_name, certificate): (&str, &Option<PathBuf>),
+        (key_name, key): (&str, &Option<PathBuf>),
+    ) -> Option<IdentityFiles> {
+        let file = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+        match (file(certificate), file(key)) {
+            (Some(certificate), Some(key)) => Some(IdentityFiles { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                self.add(format!(
+                    "{certificate_name} and {key_name} go together: set both or neither"
+                ));
+                None
+            }
+        }
+    }
 }
 
 /// An `http` or `https` URL with a host and without a query.
@@ -240,15 +405,27 @@ mod tests {
 
     fn args() -> ServeArgs {
         ServeArgs {
-            http_listen: "127.0.0.1:0".to_owned(),
+            http_listen: Some("127.0.0.1:0".to_owned()),
+            https_listen: None,
+            tls_cert_file: None,
+            tls_key_file: None,
             admin_listen: "[::1]:0".to_owned(),
             directory_endpoint: "http://127.0.0.1:50051".to_owned(),
+            directory_tls_ca_file: None,
+            directory_tls_cert_file: None,
+            directory_tls_key_file: None,
+            directory_tls_server_name: None,
+            allow_plaintext: "false".to_owned(),
             public_url: Some(String::new()),
             trust_forwarded: "True".to_owned(),
             shutdown_drain_seconds: "0".to_owned(),
             shutdown_grace_seconds: "7".to_owned(),
             body_memory_mib: "64".to_owned(),
         }
+    }
+
+    fn problems(args: ServeArgs) -> Vec<String> {
+        args.check().unwrap_err().problems
     }
 
     #[test]
@@ -261,13 +438,16 @@ mod tests {
         assert_eq!(serve.config.public_url, None);
         assert!(serve.config.trust_forwarded);
         assert_eq!(serve.admin_listen.to_string(), "[::1]:0");
+        assert_eq!(serve.in_the_clear, [""; 0]);
     }
 
     #[test]
     fn every_mistake_is_named_at_once() {
         let wrong = ServeArgs {
-            http_listen: "8080".to_owned(),
+            http_listen: Some("8080".to_owned()),
             directory_endpoint: "directory:50051".to_owned(),
+            directory_tls_cert_file: Some("/nowhere/tls.crt".into()),
+            allow_plaintext: "perhaps".to_owned(),
             public_url: Some("scim.example.com".to_owned()),
             trust_forwarded: "yes".to_owned(),
             shutdown_drain_seconds: "-1".to_owned(),
@@ -276,10 +456,12 @@ mod tests {
             ..args()
         };
 
-        let message = wrong.check().err().unwrap().to_string();
+        let problems = problems(wrong);
 
         for name in [
+            "ALLOW_PLAINTEXT",
             "HTTP_LISTEN",
+            "DIRECTORY_TLS_CERT_FILE and GATEWAY_DIRECTORY_TLS_KEY_FILE",
             "DIRECTORY_ENDPOINT",
             "PUBLIC_URL",
             "TRUST_FORWARDED",
@@ -287,8 +469,99 @@ mod tests {
             "SHUTDOWN_GRACE_SECONDS",
             "BODY_MEMORY_MIB",
         ] {
-            assert!(message.contains(name), "{name} is not in {message}");
+            assert!(
+                problems.iter().any(|problem| problem.contains(name)),
+                "{name}: {problems:?}"
+            );
         }
-        assert_eq!(message.lines().count(), 7);
+        assert_eq!(problems.len(), 9, "{problems:?}");
+    }
+
+    #[test]
+    fn what_leads_off_this_machine_in_the_clear_must_be_allowed() {
+        let open = ServeArgs {
+            http_listen: Some("0.0.0.0:8080".to_owned()),
+            directory_endpoint: "dns:///directory-service:50051".to_owned(),
+            ..args()
+        };
+        let refused = problems(open.clone());
+        assert_eq!(refused.len(), 2, "{refused:?}");
+        assert!(refused[0].contains("GATEWAY_HTTP_LISTEN") && refused[0].contains("GATEWAY_HTTPS_LISTEN"));
+        assert!(
+            refused[1].contains("GATEWAY_DIRECTORY_ENDPOINT") && refused[1].contains("GATEWAY_DIRECTORY_TLS_CA_FILE")
+        );
+
+        let allowed = ServeArgs {
+            allow_plaintext: "true".to_owned(),
+            ..open
+        };
+        let in_the_clear = allowed.check().unwrap().in_the_clear;
+        assert_eq!(in_the_clear, ["GATEWAY_HTTP_LISTEN", "GATEWAY_DIRECTORY_ENDPOINT"]);
+    }
+
+    #[test]
+    fn encryption_is_whole_or_refused() {
+        let some = |path: &str| Some(PathBuf::from(path));
+        for (wrong, told) in [
+            (
+                ServeArgs {
+                    https_listen: Some("127.0.0.1:0".to_owned()),
+                    tls_cert_file: some("/nowhere/tls.crt"),
+                    tls_key_file: some("/nowhere/tls.key"),
+                    http_listen: None,
+                    ..args()
+                },
+                "GATEWAY_TLS_CERT_FILE: /nowhere/tls.crt cannot be read",
+            ),
+            (
+                ServeArgs {
+                    https_listen: Some("127.0.0.1:0".to_owned()),
+                    http_listen: None,
+                    ..args()
+                },
+                "GATEWAY_HTTPS_LISTEN needs",
+            ),
+            (
+                ServeArgs {
+                    tls_cert_file: some("/nowhere/tls.crt"),
+                    tls_key_file: some("/nowhere/tls.key"),
+                    ..args()
+                },
+                "need GATEWAY_HTTPS_LISTEN",
+            ),
+            (
+                ServeArgs {
+                    directory_endpoint: "https://127.0.0.1:50051".to_owned(),
+                    ..args()
+                },
+                "with https needs GATEWAY_DIRECTORY_TLS_CA_FILE",
+            ),
+            (
+                ServeArgs {
+                    directory_tls_server_name: Some("directory".to_owned()),
+                    ..args()
+                },
+                "need GATEWAY_DIRECTORY_TLS_CA_FILE",
+            ),
+            (
+                ServeArgs {
+                    directory_endpoint: "dns:///directory-service:50051".to_owned(),
+                    directory_tls_ca_file: some("/nowhere/ca.crt"),
+                    ..args()
+                },
+                "GATEWAY_DIRECTORY_TLS_CA_FILE: /nowhere/ca.crt cannot be read",
+            ),
+        ] {
+            let problems = problems(wrong);
+            assert!(
+                problems.len() == 1 && problems[0].contains(told),
+                "{told}: {problems:?}"
+            );
+        }
+        let both = problems(ServeArgs {
+            https_listen: Some("127.0.0.1:0".to_owned()),
+            ..args()
+        });
+        assert!(both[0].contains("both set"), "{both:?}");
     }
 }

@@ -235,6 +235,7 @@ async fn gateway(fake: &Arc<Fake>) -> Router {
     let gateway = Gateway {
         directory,
         callers: Callers::new(),
+        scheme: "http",
         public_base: None,
         trusts_forwarded: false,
     };

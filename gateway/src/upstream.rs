@@ -36,6 +36,8 @@ pub struct Gateway {
     pub callers: Callers,
     /// The SCIM root as callers shall see it; without it the request's host tells.
     pub public_base: Option<BaseUrl>,
+    /// The scheme by which callers reach us ourselves.
+    pub scheme: &'static str,
     /// Whether a proxy's word about that host is believed.
     pub trusts_forwarded: bool,
 }
@@ -70,7 +72,7 @@ impl FromRequestParts<Gateway> for BaseUrl {
         } else {
             Forwarded::default()
         };
-        let scheme = forwarded.scheme.unwrap_or("http");
+        let scheme = forwarded.scheme.unwrap_or(gateway.scheme);
         Ok(Self::of_host(scheme, forwarded.host.as_ref().or(named)))
     }
 }

@@ -41,17 +41,17 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     ///
     /// # Errors
     /// Those of `make`.
-    pub fn new(
+    pub fn new<E: Into<Unusable>>(
         files: Vec<PathBuf>,
-        make: impl Fn() -> Result<T, Unusable> + Send + Sync + 'static,
-    ) -> Result<Self, Unusable> {
+        make: impl Fn() -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<Self, E> {
         let seen = contents(&files);
         let value = Arc::new(make()?);
         Ok(Self {
             value: watch::Sender::new(value),
             files,
             seen: Mutex::new(seen),
-            make: Box::new(make),
+            make: Box::new(move || make().map_err(Into::into)),
         })
     }
 

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::reload::{Reloaded, Unusable, read};
+use crate::reload::{Reloaded, read};
 
 /// The protocol of gRPC, as TLS names it.
 const HTTP_2: &[u8] = b"h2";
@@ -127,14 +127,14 @@ impl ClientTls {
     /// Reads the files for the first time.
     ///
     /// # Errors
-    /// A [`TlsError`], boxed, which names the file.
-    pub fn load(files: ClientTlsFiles) -> Result<Self, Unusable> {
+    /// [`TlsError`], which names the file.
+    pub fn load(files: ClientTlsFiles) -> Result<Self, TlsError> {
         let identity = files.identity.iter();
         let paths = identity.flat_map(|identity| [identity.certificate.clone(), identity.key.clone()]);
         let paths = paths.chain([files.authorities.clone()]).collect();
         let server_name = files.server_name.clone();
         Ok(Self {
-            made: Reloaded::new(paths, move || Ok(make(&files)?))?,
+            made: Reloaded::new(paths, move || make(&files))?,
             server_name,
         })
     }

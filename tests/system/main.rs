@@ -28,6 +28,7 @@ mod sorting;
 mod statements;
 mod status;
 mod tenant_isolation;
+mod tls;
 mod tracing;
 mod up;
 mod walks;

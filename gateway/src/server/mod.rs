@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory_proto::client::{DirectoryClient, InvalidTarget};
+use directory_proto::service::tls::{Certificate, ServerStream, show_expiry};
 use directory_proto::service::{Runtime, admin, stop_on_signals};
 use directory_proto::v1::WhoAmIRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -70,9 +71,15 @@ pub enum RunError {
 /// [`RunError`] if the settings cannot be used or an address is taken.
 pub async fn serve(args: ServeArgs, runtime: &Runtime) -> Result<(), RunError> {
     let serve = args.check()?;
+    for setting in serve.in_the_clear {
+        tracing::warn!(
+            setting,
+            "leads off this machine without encryption, as GATEWAY_ALLOW_PLAINTEXT says"
+        );
+    }
     stop_on_signals(runtime, serve.config.shutdown_drain);
     let probes = bind(serve.admin_listen).await?;
-    let scim = bind(serve.http_listen).await?;
+    let scim = bind(serve.listen).await?;
     tokio::select! {
         probed = admin::serve(probes, runtime.clone()) => Ok(probed?),
         ran = run(serve.config, scim, runtime) => ran,
@@ -94,14 +101,16 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, RunError> {
 pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Result<(), RunError> {
     let health = runtime.health.component("gateway");
     let gateway = Gateway {
-        directory: DirectoryClient::at(&config.directory, None)?,
+        directory: DirectoryClient::at(&config.directory, config.directory_tls.clone())?,
         callers: Callers::new(),
+        scheme: if config.tls.is_some() { "https" } else { "http" },
         public_base: config.public_url.as_deref().map(BaseUrl::public),
         trusts_forwarded: config.trust_forwarded,
     };
     metrics::register_build();
     metrics::draining(false);
     metrics::register_endpoints(gateway.directory.clone());
+    show_certificates(&config);
     let directory = gateway.directory.clone();
     let limits = config.limits;
     let router = router(gateway, limits);
@@ -113,6 +122,9 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
         answered_once(&directory).await;
         ready.set_ready(true);
     });
+    if let Some(tls) = config.tls.clone() {
+        background.spawn(async move { tls.follow().await });
+    }
     let draining = runtime.draining.clone();
     background.spawn(async move {
         draining.cancelled().await;
@@ -130,6 +142,10 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
             accepted = accept(&listener, &free) => accepted,
         };
         let service = TowerToHyperService::new(router.clone());
+        let stream = match &config.tls {
+            Some(tls) => tls.accept(stream),
+            None => ServerStream::plain(stream),
+        };
         let stream = TokioIo::new(Guarded::new(stream, limits));
         let connection = server.serve_connection(stream, service).into_owned();
         let served = serve_connection(connection, closing.clone(), limits);
@@ -153,8 +169,12 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
     Ok(())
 }
 
-type Connection =
-    auto::Connection<'static, TokioIo<Guarded<TcpStream>>, TowerToHyperService<axum::Router>, TokioExecutor>;
+type Connection = auto::Connection<
+    'static,
+    TokioIo<Guarded<ServerStream<TcpStream>>>,
+    TowerToHyperService<axum::Router>,
+    TokioExecutor,
+>;
 
 /// Serves a connection until its caller hangs up, or until the gateway closes or the connection is old: then it takes no
 /// more requests, and those that are open may finish. An old one that does not end is dropped, with whatever its caller
@@ -186,6 +206,17 @@ fn http_server(limits: Limits) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD_BYTES);
     server
+}
+
+fn show_certificates(config: &Config) {
+    let mut certificates: Vec<(_, Certificate)> = Vec::new();
+    if let Some(tls) = config.tls.clone() {
+        certificates.push(("https", Box::new(move || Some(tls.certificate()))));
+    }
+    if let Some(tls) = config.directory_tls.clone() {
+        certificates.push(("directory", Box::new(move || tls.certificate())));
+    }
+    show_expiry("gateway_tls_certificate_expires_seconds", certificates);
 }
 
 /// Waits until the directory answers anything: that a call without a token is refused is answer enough.

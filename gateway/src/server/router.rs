@@ -146,6 +146,7 @@ mod tests {
         Gateway {
             directory: DirectoryClient::new("http://127.0.0.1:9").unwrap(),
             callers: Callers::new(),
+            scheme: "http",
             public_base: None,
             trusts_forwarded: false,
         }

@@ -275,6 +275,7 @@ async fn probe(endpoint: axum::routing::MethodRouter<Gateway>, limits: Limits) -
     let nowhere = Gateway {
         directory: DirectoryClient::new("http://127.0.0.1:9").unwrap(),
         callers: Callers::new(),
+        scheme: "http",
         public_base: None,
         trusts_forwarded: false,
     };

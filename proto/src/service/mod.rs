@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod admin;
 pub mod telemetry;
+pub mod tls;
 pub mod variables;
 
 /// What a process shares between the services that it runs.

@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
+use super::certificates::Certificates;
 use super::eventually;
 
 /// The interpreter with the packages of `tests/smtp/requirements.txt`; `tests/run` sets it.
@@ -60,7 +61,7 @@ impl Mailbox {
         };
         let folder = TempDir::with_prefix("rollcall-mailbox-").unwrap();
         let file = |name: &str| folder.path().join(name);
-        make_certificates(&folder);
+        Certificates::new(folder.path()).issue("server", 2999);
         fs::write(file("password"), "correct horse\n").unwrap();
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/smtp/server.py");
         let mut command = Command::new(python);
@@ -68,7 +69,7 @@ impl Mailbox {
             .arg(script)
             .args(["--mode", protection.name()])
             .arg("--certificate")
-            .arg(file("server.pem"))
+            .arg(file("server.crt"))
             .arg("--key")
             .arg(file("server.key"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -109,7 +110,7 @@ impl Mailbox {
         ];
         if self.protection != Protection::None {
             environment.extend([
-                ("DIRECTORY_SMTP_CA_FILE", file("ca.pem")),
+                ("DIRECTORY_SMTP_CA_FILE", file("ca.crt")),
                 ("DIRECTORY_SMTP_USERNAME", "ada".to_owned()),
                 ("DIRECTORY_SMTP_PASSWORD_FILE", file("password")),
             ]);
@@ -174,19 +175,4 @@ pub fn code_in(mail: &Value) -> String {
         .unwrap()
         .find(text);
     code.unwrap_or_else(|| panic!("no code in {text}")).as_str().to_owned()
-}
-
-/// An authority of the test's own, and a certificate of it for localhost.
-fn make_certificates(folder: &TempDir) {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let write = |name: &str, pem: &str| fs::write(folder.path().join(name), pem).unwrap();
-    let authority_key = KeyPair::generate().unwrap();
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    write("ca.pem", &authority.self_signed(&authority_key).unwrap().pem());
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    write("server.pem", &server.signed_by(&key, &issuer).unwrap().pem());
-    write("server.key", &key.serialize_pem());
 }

@@ -1,8 +1,9 @@
 //! What every system test stands on: a running system, a SCIM client that behaves like Entra, the databases, a mail
-//! server, and an OTLP collector.
+//! server, certificates, and an OTLP collector.
 
 #[macro_use]
 pub mod databases;
+pub mod certificates;
 pub mod collector;
 pub mod mailbox;
 pub mod scim;

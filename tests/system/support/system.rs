@@ -7,18 +7,23 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use directory_proto::client::DirectoryClient;
+use directory_proto::tls::{ClientTls, ClientTlsFiles, IdentityFiles};
 use directory_proto::v1::{self, Scope};
 use sea_orm::DatabaseConnection;
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
+use super::certificates::Certificates;
 use super::databases::Database;
 use super::eventually;
 use super::scim::Scim;
+
+/// Who has a certificate in a system that encrypts: gRPC, HTTPS, and the gateway as a client.
+pub const ENCRYPTED: [&str; 3] = ["directory-service", "scim", "gateway"];
 
 /// The provisioning source that tests write as.
 pub const SOURCE: &str = "entra";
@@ -28,6 +33,8 @@ pub const SOURCE: &str = "entra";
 pub struct Settings {
     /// How many directory-services and gateways; more than one needs PostgreSQL.
     pub more_pairs: usize,
+    /// Whether both SCIM and gRPC are encrypted, the latter both ways; needs PostgreSQL, for `up` encrypts nothing.
+    pub encrypted: bool,
     /// Environment of every process.
     pub environment: Vec<(&'static str, String)>,
 }
@@ -39,6 +46,7 @@ pub struct System {
     settings: Settings,
     operator: SecretString,
     database: Database,
+    certificates: Option<Certificates>,
     folder: TempDir, // after the processes: fields are dropped in this order
 }
 
@@ -63,6 +71,11 @@ impl System {
         } else {
             settings.more_pairs
         };
+        let certificates = settings.encrypted.then(|| {
+            let certificates = Certificates::new(folder.path());
+            ENCRYPTED.iter().for_each(|name| certificates.issue(name, 2998));
+            certificates
+        });
         let pairs: Vec<Pair> = (0..=more).map(|_| Pair::free()).collect();
         let mut system = Self {
             pairs,
@@ -70,6 +83,7 @@ impl System {
             settings,
             operator: String::new().into(),
             database,
+            certificates,
             folder,
         };
         if matches!(system.database, Database::Postgres(_)) {
@@ -116,9 +130,29 @@ impl System {
         let mut gateway = command(program("gateway"));
         gateway
             .arg("serve")
-            .env("GATEWAY_HTTP_LISTEN", local(pair.http))
             .env("GATEWAY_ADMIN_LISTEN", local(pair.gateway_admin))
-            .env("GATEWAY_DIRECTORY_ENDPOINT", format!("http://{}", local(pair.grpc)));
+            .env(
+                "GATEWAY_DIRECTORY_ENDPOINT",
+                format!("{}://{}", self.scheme(), local(pair.grpc)),
+            );
+        match &self.certificates {
+            None => {
+                gateway.env("GATEWAY_HTTP_LISTEN", local(pair.http));
+            }
+            Some(certificates) => {
+                directory
+                    .env("DIRECTORY_TLS_CERT_FILE", certificates.path("directory-service.crt"))
+                    .env("DIRECTORY_TLS_KEY_FILE", certificates.path("directory-service.key"))
+                    .env("DIRECTORY_TLS_CA_FILE", certificates.path("ca.crt"));
+                gateway
+                    .env("GATEWAY_HTTPS_LISTEN", local(pair.http))
+                    .env("GATEWAY_TLS_CERT_FILE", certificates.path("scim.crt"))
+                    .env("GATEWAY_TLS_KEY_FILE", certificates.path("scim.key"))
+                    .env("GATEWAY_DIRECTORY_TLS_CA_FILE", certificates.path("ca.crt"))
+                    .env("GATEWAY_DIRECTORY_TLS_CERT_FILE", certificates.path("gateway.crt"))
+                    .env("GATEWAY_DIRECTORY_TLS_KEY_FILE", certificates.path("gateway.key"));
+            }
+        }
         [
             self.spawn("directory-service", directory, pair.directory_admin),
             self.spawn("gateway", gateway, pair.gateway_admin),
@@ -171,22 +205,57 @@ impl System {
         self.folder.path().join("data")
     }
 
+    fn scheme(&self) -> &'static str {
+        if self.certificates.is_some() { "https" } else { "http" }
+    }
+
+    /// The authority and the certificates of a system that encrypts.
+    pub fn certificates(&self) -> &Certificates {
+        self.certificates.as_ref().unwrap()
+    }
+
     /// The tenant URL of a gateway.
     pub fn base(&self, gateway: usize) -> String {
-        format!("http://{}/scim/v2", local(self.pairs[gateway % self.pairs.len()].http))
+        let scheme = self.scheme();
+        format!(
+            "{scheme}://{}/scim/v2",
+            local(self.pairs[gateway % self.pairs.len()].http)
+        )
     }
 
     /// The gRPC address of the first directory-service.
     pub fn directory(&self) -> String {
-        format!("http://{}", local(self.pairs[0].grpc))
+        format!("{}://{}", self.scheme(), local(self.pairs[0].grpc))
+    }
+
+    /// The directory for whoever shows no token yet; with a certificate where that is asked for.
+    pub fn client(&self) -> DirectoryClient {
+        let tls = self.certificates.as_ref().map(|certificates| {
+            let files = ClientTlsFiles {
+                authorities: certificates.path("ca.crt"),
+                identity: Some(IdentityFiles {
+                    certificate: certificates.path("gateway.crt"),
+                    key: certificates.path("gateway.key"),
+                }),
+                server_name: None,
+            };
+            Arc::new(ClientTls::load(files).unwrap())
+        });
+        DirectoryClient::at(&self.directory().parse().unwrap(), tls).unwrap()
+    }
+
+    /// SCIM at the first gateway with this token.
+    pub fn scim(&self, token: &str) -> Scim {
+        let authority = self
+            .certificates
+            .as_ref()
+            .map(|certificates| certificates.path("ca.crt"));
+        Scim::trusting(authority.as_deref(), &self.base(0), token)
     }
 
     /// The directory as an operator sees it.
     pub fn operator(&self) -> DirectoryClient {
-        DirectoryClient::new(&self.directory())
-            .unwrap()
-            .with_token(&self.operator)
-            .unwrap()
+        self.client().with_token(&self.operator).unwrap()
     }
 
     /// Makes a tenant whose source is [`SOURCE`], and a token for it. It mails nobody: a mail that is accepted makes a new
@@ -213,7 +282,7 @@ impl System {
         let token = self.issue(slug, &[Scope::Provision], SOURCE).await;
         Tenant {
             slug: slug.to_owned(),
-            scim: Scim::new(&self.base(0), &token),
+            scim: self.scim(&token),
         }
     }
 
@@ -275,6 +344,16 @@ impl System {
             of_replicas.push(values.iter().sum());
         }
         of_replicas
+    }
+
+    /// Everything that `/metrics` says, on every process.
+    pub async fn scrape(&self) -> Vec<String> {
+        let mut scrapes = Vec::new();
+        for process in &self.processes {
+            let admin = Scim::new(&format!("http://{}", local(process.admin)), "");
+            scrapes.push(admin.get("/metrics").await.expect(200).text);
+        }
+        scrapes
     }
 
     /// The database beside the services.
