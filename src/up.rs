@@ -263,7 +263,8 @@ async fn register_operator(data_dir: &DataDir, config: &directory_service::Confi
                 // Nobody knows it, and the next start must not take it for the right one.
                 let _ = std::fs::remove_file(&operator.file);
             }
-            let database = match config.database_url.expose_secret() {
+            let url = config.database.url.current();
+            let database = match url.expose_secret() {
                 url if url.starts_with("sqlite:") => url, // holds no password
                 _ => "postgres://...",
             };

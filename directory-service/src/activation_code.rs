@@ -7,7 +7,7 @@ use ring::hmac;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::domain::id::{TenantId, UserId};
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{CurrentKeyring, Purpose, Subkey};
 
 /// Digits and letters without those that look like others: 0, 1, I, L, O, U.
 const ALPHABET: &[u8; 30] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -55,27 +55,27 @@ impl fmt::Debug for ActivationCode {
 /// Derives codes and compares them. Cheap to clone.
 #[derive(Clone)]
 pub struct ActivationCodes {
-    /// The newest first.
-    keys: Vec<hmac::Key>,
+    keyring: CurrentKeyring,
 }
 
 impl ActivationCodes {
     /// The codes of this keyring. Its newest key derives, all of them verify.
-    pub fn new(keyring: &Keyring) -> Self {
-        let keys = keyring.subkeys(Purpose::ActivationCodes);
-        let keys = keys.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key.bytes));
-        Self { keys: keys.collect() }
+    pub const fn new(keyring: CurrentKeyring) -> Self {
+        Self { keyring }
     }
 
     /// The code of a user's activation.
     pub fn derive(&self, tenant: TenantId, user: UserId, number: i64) -> ActivationCode {
-        derive(&self.keys[0], tenant, user, number)
+        let keyring = self.keyring.current();
+        derive(&keyring.subkeys(Purpose::ActivationCodes)[0], tenant, user, number)
     }
 
     /// Whether `typed` is the code of a user's activation; takes as long whatever the answer.
     pub fn matches(&self, tenant: TenantId, user: UserId, number: i64, typed: &str) -> bool {
         let typed = ActivationCode::read(typed);
-        let matches = self.keys.iter().fold(Choice::from(0), |matches, key| {
+        let keyring = self.keyring.current();
+        let keys = keyring.subkeys(Purpose::ActivationCodes).iter();
+        let matches = keys.fold(Choice::from(0), |matches, key| {
             matches | derive(key, tenant, user, number).0.ct_eq(&typed.0)
         });
         matches.into()
@@ -84,12 +84,12 @@ impl ActivationCodes {
 
 impl fmt::Debug for ActivationCodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ActivationCodes({} keys)", self.keys.len())
+        f.write_str("ActivationCodes")
     }
 }
 
-fn derive(key: &hmac::Key, tenant: TenantId, user: UserId, number: i64) -> ActivationCode {
-    let mut context = hmac::Context::with_key(key);
+fn derive(key: &Subkey, tenant: TenantId, user: UserId, number: i64) -> ActivationCode {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key.bytes));
     context.update(tenant.uuid().as_bytes());
     context.update(user.uuid().as_bytes());
     context.update(&number.to_be_bytes());
@@ -114,9 +114,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::keyring::Keyring;
 
     fn codes(keys: &[[u8; 32]]) -> ActivationCodes {
-        ActivationCodes::new(&Keyring::of(keys))
+        ActivationCodes::new(Keyring::fixed(keys))
     }
 
     #[test]
@@ -193,7 +194,7 @@ mod tests {
         let code = codes.derive(TenantId::generate(), UserId::generate(), 1);
         assert_eq!(
             format!("{code:?} {codes:?}"),
-            "ActivationCode(<redacted>) ActivationCodes(1 keys)"
+            "ActivationCode(<redacted>) ActivationCodes"
         );
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use directory_proto::reload::{self, Reloaded, Unusable};
 use directory_proto::service::tls::{ServerTls, ServerTlsFiles};
 use directory_proto::tls::IdentityFiles;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -49,11 +50,73 @@ impl FromStr for Migrate {
     }
 }
 
+/// The URL of a database, `sqlite:` or `postgres:`, which may hold a password. One that stands in a file is read again when
+/// the file changes.
+#[derive(Clone, Debug)]
+pub struct DatabaseUrl(Arc<Reloaded<SecretString>>);
+
+impl From<SecretString> for DatabaseUrl {
+    fn from(url: SecretString) -> Self {
+        Self(Arc::new(Reloaded::fixed(url)))
+    }
+}
+
+impl DatabaseUrl {
+    fn of_file(file: PathBuf) -> Result<Self, Unusable> {
+        let files = vec![file.clone()];
+        let read = move || -> Result<SecretString, Unusable> {
+            let text = reload::read(&file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+            let url = String::from_utf8(text).unwrap_or_default();
+            let url = url.trim_end_matches(['\r', '\n']);
+            if is_database_url(url) {
+                Ok(url.into())
+            } else {
+                Err(format!(
+                    "{} must hold a URL that begins with sqlite: or postgres:",
+                    file.display()
+                )
+                .into())
+            }
+        };
+        Ok(Self(Arc::new(Reloaded::new(files, read)?)))
+    }
+
+    /// The URL at the moment.
+    pub fn current(&self) -> SecretString {
+        SecretString::clone(&self.0.current())
+    }
+
+    /// The URL at this very moment: looks at its file.
+    pub fn latest(&self) -> SecretString {
+        self.0.look();
+        self.current()
+    }
+
+    /// Follows the file and tells of every new URL. Never ends.
+    pub async fn follow(&self, tell: impl Fn(&SecretString)) {
+        let mut changes = self.0.changes();
+        let told = async {
+            while changes.changed().await.is_ok() {
+                tell(&changes.borrow_and_update());
+            }
+        };
+        tokio::join!(self.0.follow(), told);
+    }
+}
+
+fn is_database_url(url: &str) -> bool {
+    ["sqlite:", "postgres:", "postgresql:"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+}
+
 /// Where the data is.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `sqlite:` or `postgres:` URL; it may hold a password.
-    pub url: SecretString,
+    /// Where the service reads and writes; a pooler may stand there.
+    pub url: DatabaseUrl,
+    /// Past the pooler, if there is one: where the schema is changed.
+    pub direct_url: Option<DatabaseUrl>,
     /// How many connections one process opens at most.
     pub max_connections: u32,
 }
@@ -61,10 +124,8 @@ pub struct DatabaseConfig {
 /// What the service needs to run, apart from its listener.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `sqlite:` or `postgres:` URL; it may hold a password.
-    pub database_url: SecretString,
-    /// How many database connections one process opens at most.
-    pub max_connections: u32,
+    /// Where the data is.
+    pub database: DatabaseConfig,
     /// What to do about the schema at the start.
     pub migrate: Migrate,
     /// The file with the secret keys.
@@ -85,8 +146,11 @@ impl Config {
     /// The settings that everything else has a default for.
     pub fn new(database_url: SecretString, keyring_file: PathBuf) -> Self {
         Self {
-            database_url,
-            max_connections: DEFAULT_CONNECTIONS,
+            database: DatabaseConfig {
+                url: database_url.into(),
+                direct_url: None,
+                max_connections: DEFAULT_CONNECTIONS,
+            },
             migrate: Migrate::OnStart,
             keyring_file,
             tls: None,
@@ -94,14 +158,6 @@ impl Config {
             shutdown_drain: DEFAULT_DRAIN,
             shutdown_grace: DEFAULT_GRACE,
             mailing: Mailing::default(),
-        }
-    }
-
-    /// Where the data is.
-    pub fn database(&self) -> DatabaseConfig {
-        DatabaseConfig {
-            url: self.database_url.clone(),
-            max_connections: self.max_connections,
         }
     }
 }
@@ -160,9 +216,15 @@ pub struct DatabaseArgs {
     /// sqlite: or postgres: URL.
     #[arg(long, env = "DIRECTORY_DATABASE_URL", hide_env_values = true)]
     database_url: Option<SecretString>,
-    /// A file that holds the URL, in its place.
+    /// A file that holds the URL, in its place; read again when it changes.
     #[arg(long, env = "DIRECTORY_DATABASE_URL_FILE")]
     database_url_file: Option<PathBuf>,
+    /// The URL past a pooler, where the schema is changed [default: the other URL].
+    #[arg(long, env = "DIRECTORY_DATABASE_DIRECT_URL", hide_env_values = true)]
+    database_direct_url: Option<SecretString>,
+    /// A file that holds that URL, in its place.
+    #[arg(long, env = "DIRECTORY_DATABASE_DIRECT_URL_FILE")]
+    database_direct_url_file: Option<PathBuf>,
     /// How many database connections this process opens at most [default: 20].
     #[arg(long, env = "DIRECTORY_DATABASE_MAX_CONNECTIONS")]
     database_max_connections: Option<String>,
@@ -246,40 +308,25 @@ impl DatabaseArgs {
     }
 
     fn read(self, problems: &mut Problems) -> DatabaseConfig {
-        let url = self.database_url.as_ref().map(|url| url.expose_secret().to_owned());
-        let url = match (given(url), self.database_url_file) {
-            (Some(_), Some(_)) => {
-                problems.add("DIRECTORY_DATABASE_URL and DIRECTORY_DATABASE_URL_FILE are both set; keep one");
-                String::new()
-            }
-            (Some(url), None) => url,
-            (None, Some(file)) => std::fs::read_to_string(&file).unwrap_or_else(|error| {
-                problems.add(format!(
-                    "DIRECTORY_DATABASE_URL_FILE: {} cannot be read: {error}",
-                    file.display()
-                ));
-                String::new()
-            }),
-            (None, None) => {
-                problems.add("DIRECTORY_DATABASE_URL (or DIRECTORY_DATABASE_URL_FILE) is required");
-                String::new()
-            }
-        };
-        let url = url.trim_end_matches(['\r', '\n']).to_owned();
-        if !url.is_empty()
-            && !["sqlite:", "postgres:", "postgresql:"]
-                .iter()
-                .any(|scheme| url.starts_with(scheme))
-        {
-            problems.add("DIRECTORY_DATABASE_URL must begin with sqlite: or postgres:");
-        }
+        let url = problems.url("DIRECTORY_DATABASE_URL", self.database_url, self.database_url_file);
+        let direct_url = problems.url(
+            "DIRECTORY_DATABASE_DIRECT_URL",
+            self.database_direct_url,
+            self.database_direct_url_file,
+        );
+        let url = url.unwrap_or_else(|| {
+            problems.add("DIRECTORY_DATABASE_URL (or DIRECTORY_DATABASE_URL_FILE) is required");
+            None
+        });
         let max_connections = problems.number(
             "DIRECTORY_DATABASE_MAX_CONNECTIONS",
             self.database_max_connections,
             1..=MOST_CONNECTIONS,
         );
         DatabaseConfig {
-            url: url.into(),
+            // A missing one is told above.
+            url: url.unwrap_or_else(|| SecretString::default().into()),
+            direct_url: direct_url.flatten(),
             max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
         }
     }
@@ -338,8 +385,7 @@ impl ServeArgs {
         let drain = seconds("DIRECTORY_SHUTDOWN_DRAIN_SECONDS", self.shutdown_drain_seconds);
         let grace = seconds("DIRECTORY_SHUTDOWN_GRACE_SECONDS", self.shutdown_grace_seconds);
         let config = Config {
-            database_url: database.url,
-            max_connections: database.max_connections,
+            database,
             migrate,
             keyring_file: self.keyring_file.unwrap_or_default(),
             tls: tls.map(Arc::new),
@@ -388,6 +434,28 @@ impl Problems {
                 ));
                 default
             })
+    }
+
+    /// None: nothing is set. Some of None: it cannot be used, which is told.
+    fn url(&mut self, name: &str, url: Option<SecretString>, file: Option<PathBuf>) -> Option<Option<DatabaseUrl>> {
+        let url = url.filter(|url| !url.expose_secret().is_empty());
+        let file = file.filter(|file| !file.as_os_str().is_empty());
+        match (url, file) {
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                self.add(format!("{name} and {name}_FILE are both set; keep one"));
+                Some(None)
+            }
+            (Some(url), None) if is_database_url(url.expose_secret()) => Some(Some(url.into())),
+            (Some(_), None) => {
+                self.add(format!("{name} must begin with sqlite: or postgres:"));
+                Some(None)
+            }
+            (None, Some(file)) => {
+                let url = DatabaseUrl::of_file(file);
+                Some(url.map_err(|error| self.add(format!("{name}_FILE: {error}"))).ok())
+            }
+        }
     }
 
     fn boolean(&mut self, name: &str, value: Option<String>) -> bool {
@@ -444,7 +512,7 @@ impl Problems {
 impl DatabaseConfig {
     /// Whether the data is in an SQLite file.
     pub fn is_sqlite(&self) -> bool {
-        self.url.expose_secret().starts_with("sqlite:")
+        self.url.current().expose_secret().starts_with("sqlite:")
     }
 }
 
@@ -501,8 +569,16 @@ mod tests {
         let from_file = format!("--database-url-file={}", file.display());
 
         let config = serve(&[&from_file, "--keyring-file=/keys"]).check().unwrap().config;
-        assert_eq!(config.database_url.expose_secret(), "postgres://directory@db/directory");
-        assert_eq!((config.max_connections, config.migrate), (20, Migrate::OnStart));
+        let url = &config.database.url;
+        assert_eq!(url.current().expose_secret(), "postgres://directory@db/directory");
+        assert_eq!(
+            (config.database.max_connections, config.migrate),
+            (20, Migrate::OnStart)
+        );
+        std::fs::write(&file, "postgres://directory:new@db/directory\n").unwrap();
+        assert_eq!(url.latest().expose_secret(), "postgres://directory:new@db/directory");
+        std::fs::write(&file, "nonsense").unwrap();
+        assert_eq!(url.latest().expose_secret(), "postgres://directory:new@db/directory");
         assert_eq!(config.shutdown_drain, Duration::from_secs(10));
         assert_eq!(config.shutdown_grace, Duration::from_secs(40));
 

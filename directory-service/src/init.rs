@@ -51,7 +51,7 @@ impl From<StoreError> for InitError {
 /// # Errors
 /// [`InitError::OperatorLives`], unless `new_operator_token` says to revoke those that live.
 pub async fn init(config: &Config, new_operator_token: bool) -> Result<SecretString, InitError> {
-    make(&config.database(), config.migrate, new_operator_token).await
+    make(&config.database, config.migrate, new_operator_token).await
 }
 
 /// Registers this very token if no operator token lives. Says whether it is one that lives now. Waits as [`init`] does.
@@ -60,7 +60,7 @@ pub async fn init(config: &Config, new_operator_token: bool) -> Result<SecretStr
 /// [`InitError::Malformed`] unless [`new_token`] made it, and those of the database.
 pub async fn ensure_operator_token(config: &Config, token: &SecretString) -> Result<bool, InitError> {
     let text = TokenText::parse(token.expose_secret())?;
-    register(&config.database(), config.migrate, &text, false).await
+    register(&config.database, config.migrate, &text, false).await
 }
 
 /// A new token, which nobody knows yet.
@@ -96,7 +96,7 @@ async fn register(
 ) -> Result<bool, InitError> {
     let db = when_available(PATIENCE, || async {
         prepare(database, migrate).await?;
-        Ok(Database::connect(&database.url, 1).await?)
+        Ok(Database::connect(&database.url.latest(), 1).await?)
     })
     .await?;
     let registered = Directory::new(db.clone(), Clock::system())

@@ -1,12 +1,15 @@
 //! The keyring: one file of secret keys, the newest first. The newest signs and encrypts, all of them verify, so keys
-//! can be rotated without an outage. No key is used as it is: each purpose has its own, derived by HKDF-SHA256.
+//! can be rotated without an outage: the file is read again when it changes. No key is used as it is: each purpose has its own,
+//! derived by HKDF-SHA256.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use directory_proto::reload::Reloaded;
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -81,8 +84,12 @@ pub struct Subkey {
 
 /// The keys, the newest first.
 pub struct Keyring {
-    keys: Vec<[u8; KEY_BYTES]>,
+    page_tokens: Vec<Subkey>,
+    activation_codes: Vec<Subkey>,
 }
+
+/// The keyring as its file says at the moment.
+pub type CurrentKeyring = Arc<Reloaded<Keyring>>;
 
 impl Keyring {
     /// Reads the keys: one a line, base64 or hexadecimal; blank lines and lines that start with `#` do not count.
@@ -111,7 +118,16 @@ impl Keyring {
         if keys.is_empty() || keys.len() > MOST_KEYS {
             return Err(KeyringError::Count(path.to_owned()));
         }
-        Ok(Self { keys })
+        Ok(Self::of(&keys))
+    }
+
+    /// Reads the keys, and is to follow the file.
+    ///
+    /// # Errors
+    /// [`KeyringError`], as [`Keyring::load`].
+    pub fn open(path: PathBuf) -> Result<CurrentKeyring, KeyringError> {
+        let files = vec![path.clone()];
+        Ok(Arc::new(Reloaded::new(files, move || Self::load(&path))?))
     }
 
     /// Makes a keyring of one new key, mode 0600, unless the file is there already. Says whether it made one.
@@ -141,27 +157,39 @@ impl Keyring {
         }
     }
 
-    /// The keys for one purpose, the newest first.
-    pub fn subkeys(&self, purpose: Purpose) -> Vec<Subkey> {
-        self.keys
-            .iter()
-            .map(|key| Subkey {
-                id: derive(key, purpose.label(), b"id"),
-                bytes: derive(key, purpose.label(), b"key"),
-            })
-            .collect()
+    /// The keys for one purpose, the newest first; at least one.
+    pub fn subkeys(&self, purpose: Purpose) -> &[Subkey] {
+        match purpose {
+            Purpose::PageTokens => &self.page_tokens,
+            Purpose::ActivationCodes => &self.activation_codes,
+        }
     }
 
-    /// A ring of these keys.
+    /// A ring of these keys, of which there is at least one.
+    fn of(keys: &[[u8; KEY_BYTES]]) -> Self {
+        let subkeys = |purpose: Purpose| {
+            let of_key = |key| Subkey {
+                id: derive(key, purpose.label(), b"id"),
+                bytes: derive(key, purpose.label(), b"key"),
+            };
+            keys.iter().map(of_key).collect()
+        };
+        Self {
+            page_tokens: subkeys(Purpose::PageTokens),
+            activation_codes: subkeys(Purpose::ActivationCodes),
+        }
+    }
+
+    /// A ring of these keys that stays as it is.
     #[cfg(test)]
-    pub(crate) fn of(keys: &[[u8; KEY_BYTES]]) -> Self {
-        Self { keys: keys.to_vec() }
+    pub(crate) fn fixed(keys: &[[u8; KEY_BYTES]]) -> CurrentKeyring {
+        Arc::new(Reloaded::fixed(Self::of(keys)))
     }
 }
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keyring({} keys)", self.keys.len())
+        write!(f, "Keyring({} keys)", self.page_tokens.len())
     }
 }
 
@@ -256,7 +284,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), made);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
-        assert_eq!(Keyring::load(&path).unwrap().keys.len(), 1);
+        assert_eq!(Keyring::load(&path).unwrap().subkeys(Purpose::PageTokens).len(), 1);
     }
 
     #[test]
@@ -268,7 +296,15 @@ mod tests {
         );
         let (_folder, path) = write(0o600, &text);
 
-        assert_eq!(Keyring::load(&path).unwrap().keys, [[7; 32], [10; 32]]);
+        let read = Keyring::load(&path).unwrap();
+        let written = Keyring::of(&[[7; 32], [10; 32]]);
+        let ids = |ring: &Keyring| {
+            ring.subkeys(Purpose::PageTokens)
+                .iter()
+                .map(|key| key.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&read), ids(&written));
     }
 
     #[test]

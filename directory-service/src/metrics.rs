@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,9 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Span;
 
+use crate::clock::Clock;
 use crate::directory::OutboxState;
+use crate::store::{Database, Pool};
 
 const METER: &str = "directory";
 /// The label of every path that is no method of ours, so that callers cannot make labels up.
@@ -48,6 +51,70 @@ pub fn record_draining(is_draining: bool) {
         .with_description("1 from the signal to stop on, else 0.")
         .build()
         .record(is_draining.into(), &[]);
+}
+
+/// Shows how many connections of the pool there are.
+pub fn show_pool(db: Database) {
+    global::meter(METER)
+        .u64_observable_gauge("directory_db_pool_connections")
+        .with_description("Connections to the database: those in use, and those that wait to be used.")
+        .with_callback(move |gauge| {
+            let Pool { idle, used } = db.pool();
+            gauge.observe(idle, &[KeyValue::new("state", "idle")]);
+            gauge.observe(used, &[KeyValue::new("state", "used")]);
+        })
+        .build();
+}
+
+/// How long it takes to get a connection of the pool.
+#[derive(Debug)]
+pub struct AcquireMetric(Histogram<f64>);
+
+impl AcquireMetric {
+    /// Measures with the process's global meter.
+    pub fn new() -> Self {
+        let meter = global::meter(METER);
+        Self(
+            meter
+                .f64_histogram("directory_db_acquire_seconds")
+                .with_description("How long a check, which comes every 3 s, waited for a connection of the pool.")
+                .build(),
+        )
+    }
+
+    /// Counts one that took so long.
+    pub fn record(&self, took: Duration) {
+        self.0.record(took.as_secs_f64(), &[]);
+    }
+}
+
+/// When the first live token of a provisioning source ends.
+#[derive(Debug)]
+pub struct TokenExpiry(Arc<AtomicI64>);
+
+/// No token ends.
+const NEVER_US: i64 = i64::MAX;
+
+impl TokenExpiry {
+    /// Shows it in seconds from now, and nothing while no token ends.
+    pub fn show(clock: Clock) -> Self {
+        let first_us = Arc::new(AtomicI64::new(NEVER_US));
+        let shown = first_us.clone();
+        global::meter(METER)
+            .f64_observable_gauge("directory_token_expires_seconds")
+            .with_description("In how many seconds the first live token with scope provision ends, of all tenants.")
+            .with_callback(move |gauge| match shown.load(Ordering::Relaxed) {
+                NEVER_US => {}
+                first_us => gauge.observe((first_us - clock.now_us()) as f64 / 1e6, &[]),
+            })
+            .build();
+        Self(first_us)
+    }
+
+    /// The first one ends at this time, or none does.
+    pub fn record(&self, first_us: Option<i64>) {
+        self.0.store(first_us.unwrap_or(NEVER_US), Ordering::Relaxed);
+    }
 }
 
 /// How the outbox of mails is.

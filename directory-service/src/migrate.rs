@@ -67,12 +67,16 @@ where
     }
 }
 
-/// Makes sure that the schema fits: brings it up to date, or only looks.
+/// Makes sure that the schema fits: brings it up to date, past a pooler if there is one, or only looks.
 ///
 /// # Errors
 /// [`MigrateError::Behind`] if it does not fit and is not to be changed.
 pub async fn prepare(database: &DatabaseConfig, migrate: Migrate) -> Result<Schema, MigrateError> {
-    let db = Database::connect(&database.url, schema::CONNECTIONS).await?;
+    let url = match (migrate, &database.direct_url) {
+        (Migrate::OnStart, Some(direct)) => direct,
+        _ => &database.url,
+    };
+    let db = Database::connect(&url.latest(), schema::CONNECTIONS).await?;
     let schema = schema::read(db.reader()).await?;
     let schema = match migrate {
         Migrate::OnStart if !schema.fits() => schema::migrate(&db, PATIENCE).await?,
@@ -117,10 +121,10 @@ pub async fn command(action: MigrateAction) -> Result<ExitCode, MigrateError> {
 
 /// Makes no file of a SQLite database that is not there yet.
 async fn look(database: &DatabaseConfig) -> Result<Schema, MigrateError> {
-    if !Database::may_exist(&database.url) {
+    if !Database::may_exist(&database.url.current()) {
         return Ok(Schema::of_an_empty_database());
     }
-    let db = Database::connect(&database.url, 1).await?;
+    let db = Database::connect(&database.url.current(), 1).await?;
     let schema = schema::read(db.reader()).await?;
     db.close().await?;
     Ok(schema)

@@ -5,8 +5,6 @@
 //! the position. Any replica with the keyring opens it, for an hour. Every page brings tokens of its own, so that a walk
 //! may take as long as it likes as long as its client does not pause for an hour.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use directory_proto::client::PAGE_TOKEN_LIFETIME;
@@ -19,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::Clock;
 use crate::domain::id::TenantId;
 use crate::domain::token::Scopes;
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{CurrentKeyring, Purpose, Subkey};
 
 const KEY_ID_BYTES: usize = 4;
 /// A position holds one key, of a text of 65,536 bytes at most: folded and as JSON several times as long.
@@ -76,39 +74,37 @@ impl Question {
 /// Makes and reads page tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct PageTokens {
-    keys: Arc<[([u8; KEY_ID_BYTES], LessSafeKey)]>,
+    keyring: CurrentKeyring,
     clock: Clock,
 }
 
 impl PageTokens {
     /// Page tokens under this keyring: the newest key makes them, every key reads them.
-    pub fn new(keyring: &Keyring, clock: Clock) -> Self {
-        let keys = keyring.subkeys(Purpose::PageTokens).into_iter().map(|subkey| {
-            let key = UnboundKey::new(&AES_256_GCM, &subkey.bytes).expect("a subkey has the length of an AES-256 key");
-            (subkey.id, LessSafeKey::new(key))
-        });
-        Self {
-            keys: keys.collect(),
-            clock,
-        }
+    pub const fn new(keyring: CurrentKeyring, clock: Clock) -> Self {
+        Self { keyring, clock }
     }
 
     /// The token that goes on after `position` when the same question is asked.
     pub fn seal<T: Serialize>(&self, question: &Question, position: &T) -> String {
-        let (id, key) = self.keys.first().expect("a keyring holds at least one key");
+        let keyring = self.keyring.current();
+        let subkey = keyring
+            .subkeys(Purpose::PageTokens)
+            .first()
+            .expect("a keyring holds at least one key");
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new()
             .fill(&mut nonce)
             .expect("the system's random source answers once it is seeded");
         let issued_us = self.clock.now_us();
         let mut sealed = serde_json::to_vec(&Sealed { issued_us, position }).expect("a position is plain data");
+        let key = aead(subkey);
         key.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(question.digest()),
             &mut sealed,
         )
         .expect("a position is far shorter than AES-GCM's limit");
-        URL_SAFE_NO_PAD.encode([&id[..], &nonce, &sealed].concat())
+        URL_SAFE_NO_PAD.encode([&subkey.id[..], &nonce, &sealed].concat())
     }
 
     /// The position in a token.
@@ -133,10 +129,14 @@ impl PageTokens {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (id, rest) = bytes.split_at_checked(KEY_ID_BYTES)?;
         let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
+        let keyring = self.keyring.current();
+        let subkey = keyring
+            .subkeys(Purpose::PageTokens)
+            .iter()
+            .find(|subkey| subkey.id == id)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut sealed = sealed.to_vec();
-        let plain = key
+        let plain = aead(subkey)
             .open_in_place(nonce, Aad::from(question.digest()), &mut sealed)
             .ok()?;
         serde_json::from_slice(plain).ok()
@@ -145,8 +145,12 @@ impl PageTokens {
     /// Page tokens under a key of tests.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self::new(&Keyring::of(&[[42; 32]]), Clock::system())
+        Self::new(crate::keyring::Keyring::fixed(&[[42; 32]]), Clock::system())
     }
+}
+
+fn aead(subkey: &Subkey) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &subkey.bytes).expect("a subkey has the length of an AES-256 key"))
 }
 
 impl std::fmt::Debug for PageTokens {
@@ -163,6 +167,7 @@ mod tests {
     use crate::domain::page::{PageKey, PagePosition, Place, Walk};
     use crate::domain::text::MAX_TEXT_BYTES;
     use crate::domain::token::Scope;
+    use crate::keyring::Keyring;
 
     const HOUR_US: i64 = 60 * 60 * 1_000_000;
     const T0: i64 = 1_767_225_600_000_000;
@@ -273,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_replica_with_the_keyring_reads_it_and_a_removed_key_does_not() {
-        let tokens = |keys: &[[u8; 32]]| PageTokens::new(&Keyring::of(keys), Clock::system());
+        let tokens = |keys: &[[u8; 32]]| PageTokens::new(Keyring::fixed(keys), Clock::system());
         let question = Question::new("tenants", None, Scopes::OPERATOR);
         let token = tokens(&[[1; 32]]).seal(&question, &5);
 
@@ -290,9 +295,43 @@ mod tests {
     }
 
     #[test]
+    fn a_keyring_that_is_replaced_is_used_and_its_old_key_still_reads() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keyring");
+        let write = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        let (old, new) = ("01".repeat(32), "02".repeat(32));
+        write(&old);
+        let keyring = Keyring::open(file.clone()).unwrap();
+        let tokens = PageTokens::new(keyring.clone(), Clock::system());
+        let question = Question::new("tenants", None, Scopes::OPERATOR);
+        let before = tokens.seal(&question, &5);
+
+        write(&format!("{new}\n{old}\n"));
+        keyring.look();
+        let after = tokens.seal(&question, &6);
+
+        assert_eq!(tokens.open(&question, &before), Ok(5));
+        assert_eq!(tokens.open(&question, &after), Ok(6));
+        let alone = |key: u8| PageTokens::new(Keyring::fixed(&[[key; 32]]), Clock::system());
+        assert_eq!(alone(2).open(&question, &after), Ok(6), "the new key seals");
+
+        write("no key");
+        keyring.look();
+        assert_eq!(
+            tokens.open(&question, &after),
+            Ok(6),
+            "what cannot be used changes nothing"
+        );
+    }
+
+    #[test]
     fn a_token_is_good_for_an_hour_and_not_a_moment_longer() {
         let clock = ManualClock::at(T0);
-        let tokens = PageTokens::new(&Keyring::of(&[[1; 32]]), clock.clock());
+        let tokens = PageTokens::new(Keyring::fixed(&[[1; 32]]), clock.clock());
         let question = Question::new("users", None, Scopes::OPERATOR);
         let token = tokens.seal(&question, &5);
 
@@ -318,7 +357,7 @@ mod tests {
     #[test]
     fn clocks_of_replicas_may_be_five_minutes_apart() {
         let clock = ManualClock::at(T0);
-        let tokens = PageTokens::new(&Keyring::of(&[[1; 32]]), clock.clock());
+        let tokens = PageTokens::new(Keyring::fixed(&[[1; 32]]), clock.clock());
         let question = Question::new("users", None, Scopes::OPERATOR);
         let token = tokens.seal(&question, &5);
 

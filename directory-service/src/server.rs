@@ -15,6 +15,7 @@ use directory_proto::v1::search_service_server::{SERVICE_NAME as SEARCH, SearchS
 use directory_proto::v1::tenant_service_server::{SERVICE_NAME as TENANTS, TenantServiceServer};
 use directory_proto::v1::token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer};
 use directory_proto::v1::user_service_server::{SERVICE_NAME as USERS, UserServiceServer};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,13 +28,13 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use crate::activation_code::ActivationCodes;
 use crate::auth::{AuthLayer, Authenticator};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DatabaseConfig, DatabaseUrl};
 use crate::directory::Directory;
 use crate::grpc;
 use crate::incoming::connections;
 use crate::keyring::{Keyring, KeyringError};
 use crate::mail::Worker;
-use crate::metrics::{ObserveLayer, record_build, record_draining};
+use crate::metrics::{AcquireMetric, ObserveLayer, TokenExpiry, record_build, record_draining, show_pool};
 use crate::migrate::{MigrateError, prepare, when_available};
 use crate::outbox::Outbox;
 use crate::page_token::PageTokens;
@@ -47,6 +48,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(30);
 
+const TOKENS_INTERVAL: Duration = Duration::from_secs(60);
 const CHECK_INTERVAL: Duration = Duration::from_secs(3);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// So long after the last answer of the database the service still counts as ready: a failover is shorter.
@@ -75,9 +77,9 @@ pub enum RunError {
 /// [`RunError`]; a database that is not there yet is waited for.
 pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Result<(), RunError> {
     let component = runtime.health.component("directory");
-    let keyring = Keyring::load(&config.keyring_file)?;
-    let page_tokens = PageTokens::new(&keyring, Clock::system());
-    let codes = ActivationCodes::new(&keyring);
+    let keyring = Keyring::open(config.keyring_file.clone())?;
+    let page_tokens = PageTokens::new(keyring.clone(), Clock::system());
+    let codes = ActivationCodes::new(keyring.clone());
     let Some(db) = open(&config, &runtime.stop).await? else {
         return Ok(()); // stopped while there was no database
     };
@@ -98,6 +100,9 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
 
     let mut tasks = JoinSet::new(); // aborted when this function returns
     tasks.spawn(used_tokens.note());
+    tasks.spawn(async move { keyring.follow().await });
+    tasks.spawn(follow_url(db.clone(), config.database.url.clone()));
+    tasks.spawn(watch_tokens(directory.clone()));
     tasks.spawn(watch_database(
         db.clone(),
         component,
@@ -195,9 +200,40 @@ async fn open(config: &Config, stop: &CancellationToken) -> Result<Option<Databa
 }
 
 async fn try_open(config: &Config) -> Result<Database, MigrateError> {
-    let schema = prepare(&config.database(), config.migrate).await?;
+    let schema = prepare(&config.database, config.migrate).await?;
     record_build(schema.version());
-    Ok(Database::connect(&config.database_url, config.max_connections).await?)
+    let DatabaseConfig {
+        url, max_connections, ..
+    } = &config.database;
+    Ok(Database::connect(&url.latest(), *max_connections).await?)
+}
+
+/// Connections that are opened from now on use what the URL's file says.
+async fn follow_url(db: Database, url: DatabaseUrl) {
+    let renew = |url: &SecretString| {
+        if let Err(error) = db.renew(url) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the new DIRECTORY_DATABASE_URL_FILE is not used"
+            );
+        }
+    };
+    url.follow(renew).await;
+}
+
+/// Looks from time to time when the first token of a provisioning source ends.
+async fn watch_tokens(directory: Directory) {
+    let ends = TokenExpiry::show(Clock::system());
+    loop {
+        match directory.first_token_expiry().await {
+            Ok(first) => ends.record(first),
+            Err(error) => tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the tokens were not looked at"
+            ),
+        }
+        sleep(TOKENS_INTERVAL).await;
+    }
 }
 
 /// Connections end so that clients spread over new replicas, and not all at once.
@@ -215,11 +251,13 @@ fn reflection() -> Result<ServerReflectionServer<impl ServerReflection>, RunErro
 /// Asks the database from time to time and tells the probes; NOT_SERVING from the moment of draining.
 async fn watch_database(db: Database, component: Component, reporter: HealthReporter, draining: CancellationToken) {
     record_draining(false);
+    show_pool(db.clone());
+    let acquire = AcquireMetric::new();
     let mut answered: Option<Instant> = None;
     let mut was_ready = None;
     tell(&reporter, false).await;
     while !draining.is_cancelled() {
-        if ping(&db).await {
+        if ping(&db, &acquire).await {
             answered = Some(Instant::now());
         }
         let ready = answered.is_some_and(|at| at.elapsed() < CHECK_VALID);
@@ -242,8 +280,13 @@ async fn watch_database(db: Database, component: Component, reporter: HealthRepo
     tell(&reporter, false).await;
 }
 
-async fn ping(db: &Database) -> bool {
-    timeout(CHECK_TIMEOUT, db.ping())
+/// Takes a connection of the pool, as every request does, and asks through it. Taking one that takes too long is counted, too.
+async fn ping(db: &Database, acquire: &AcquireMetric) -> bool {
+    let begun = Instant::now();
+    let acquired = timeout(CHECK_TIMEOUT, db.acquire()).await;
+    acquire.record(begun.elapsed());
+    let Ok(Ok(mut connection)) = acquired else { return false };
+    timeout(CHECK_TIMEOUT, connection.ping())
         .await
         .is_ok_and(|answer: Result<(), StoreError>| answer.is_ok())
 }

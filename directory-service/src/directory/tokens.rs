@@ -51,6 +51,14 @@ impl Directory {
         Ok(valid.map(|stored| stored.token))
     }
 
+    /// When the first live token with scope provision ends, of all tenants, in microseconds since 1970.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn first_token_expiry(&self) -> Result<Option<i64>, DirectoryError> {
+        Ok(store::tokens::first_expiry(self.db.reader(), self.clock.now_us()).await?)
+    }
+
     /// Whether the last use that is noted of a token is old enough to note another.
     pub fn token_use_is_due(&self, token: &Token) -> bool {
         token

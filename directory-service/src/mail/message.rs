@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn code() -> ActivationCode {
-        ActivationCodes::new(&Keyring::of(&[[7; 32]])).derive(TenantId::generate(), UserId::generate(), 1)
+        ActivationCodes::new(Keyring::fixed(&[[7; 32]])).derive(TenantId::generate(), UserId::generate(), 1)
     }
 
     fn written(mail: &MailToSend) -> Result<Letter, Unwritable> {

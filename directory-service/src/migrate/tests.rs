@@ -1,3 +1,5 @@
+use secrecy::SecretString;
+
 use super::*;
 use crate::store::schema::testing::{empty, known, pretend_later};
 use crate::store::testing::{TestDb, on_every_database};
@@ -28,7 +30,8 @@ async fn looking_at_a_file_that_is_not_there_does_not_make_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("directory.db");
     let config = DatabaseConfig {
-        url: format!("sqlite:{}", file.display()).into(),
+        url: SecretString::from(format!("sqlite:{}", file.display())).into(),
+        direct_url: None,
         max_connections: 1,
     };
 
@@ -40,13 +43,15 @@ async fn looking_at_a_file_that_is_not_there_does_not_make_it() {
 
 on_every_database! {
     two_processes_migrate_at_once_and_both_find_it_done
+    a_schema_is_changed_past_the_pooler
     a_schema_that_lacks_migrations_does_not_fit
     a_schema_of_a_later_release_fits
 }
 
 fn config(db: &TestDb) -> DatabaseConfig {
     DatabaseConfig {
-        url: db.url.clone(),
+        url: db.url.clone().into(),
+        direct_url: None,
         max_connections: 2,
     }
 }
@@ -65,6 +70,23 @@ async fn two_processes_migrate_at_once_and_both_find_it_done(db: TestDb) {
     assert_eq!(first.unwrap(), done);
     assert_eq!(second.unwrap(), done);
     assert_eq!(prepare(&config, Migrate::Check).await.unwrap(), done);
+}
+
+async fn a_schema_is_changed_past_the_pooler(db: TestDb) {
+    empty(&db.db).await;
+    let nowhere = SecretString::from("postgres://nobody@127.0.0.1:1/none".to_owned());
+    let config = DatabaseConfig {
+        url: nowhere.into(),
+        direct_url: Some(db.url.clone().into()),
+        max_connections: 2,
+    };
+
+    assert!(prepare(&config, Migrate::OnStart).await.unwrap().fits());
+
+    assert!(
+        prepare(&config, Migrate::Check).await.unwrap_err().is_unavailable(),
+        "who only looks, looks where it serves"
+    );
 }
 
 async fn a_schema_that_lacks_migrations_does_not_fit(db: TestDb) {

@@ -46,7 +46,7 @@ impl Running {
         Keyring::create_if_absent(&keyring).unwrap();
         let mut config = Config::new(db.url.clone(), keyring);
         config.shutdown_grace = Duration::from_millis(100);
-        config.max_connections = 4;
+        config.database.max_connections = 4;
         let operator = init(&config, false).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -50,6 +50,34 @@ impl Database {
         })
     }
 
+    /// Uses this URL for connections that are opened from now on: the same database with another user or password.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] if it is wrong, or names another database: half of the connections would be to each.
+    pub fn renew(&self, url: &SecretString) -> Result<(), StoreError> {
+        if self.backend() != DbBackend::Postgres {
+            return Err(StoreError::Url("another file is opened by a new start only"));
+        }
+        let new = server(url)?;
+        let pool = self.writer.get_postgres_connection_pool();
+        let old = pool.connect_options();
+        let place = |options: &PgConnectOptions| {
+            (
+                options.get_host().to_owned(),
+                options.get_port(),
+                options.get_socket().cloned(),
+                options.get_database().unwrap_or(options.get_username()).to_owned(),
+            )
+        };
+        if place(&new) != place(&old) {
+            return Err(StoreError::Url(
+                "it names another server or database: that takes a new start",
+            ));
+        }
+        pool.set_connect_options(new);
+        Ok(())
+    }
+
     /// Whether there may be a database at `url`: nobody knows of PostgreSQL before asking it.
     pub fn may_exist(url: &SecretString) -> bool {
         let url = url.expose_secret();
@@ -191,6 +219,13 @@ fn options(url: &str, max_connections: u32) -> ConnectOptions {
 
 /// SeaORM shows its URL in errors and spans, so it gets one that says nothing.
 fn postgres(url: &SecretString, max_connections: u32) -> Result<ConnectOptions, StoreError> {
+    let server = server(url)?;
+    let mut options = options("postgres://", max_connections);
+    options.map_sqlx_postgres_opts(move |_| server.clone());
+    Ok(options)
+}
+
+fn server(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
     let url = url.expose_secret();
     if !["postgres:", "postgresql:"]
         .iter()
@@ -203,10 +238,7 @@ fn postgres(url: &SecretString, max_connections: u32) -> Result<ConnectOptions, 
             "it must look like postgres://user:password@host:5432/database, with special characters percent-encoded",
         ));
     };
-    let server = server.statement_cache_capacity(256).disable_statement_logging();
-    let mut options = options("postgres://", max_connections);
-    options.map_sqlx_postgres_opts(move |_| server.clone());
-    Ok(options)
+    Ok(server.statement_cache_capacity(256).disable_statement_logging())
 }
 
 /// The URL of a file holds no secret.
@@ -232,7 +264,10 @@ fn pause(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::{ConnectionTrait as _, Statement};
+
     use super::*;
+    use crate::store::testing::on_postgres;
 
     #[tokio::test]
     async fn no_error_shows_the_url_or_its_password() {
@@ -250,6 +285,63 @@ mod tests {
             let shown = format!("{refused:?} {refused}");
             assert!(!shown.contains("hun") && !shown.contains("ada"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_changed_user_is_used_for_new_connections_and_another_database_is_not() {
+        on_postgres(|db| async move {
+            let url = db.url.expose_secret();
+            let (_, place) = url.split_once('@').expect("the URL names a user");
+            let role = format!("renewed_{}", uuid::Uuid::now_v7().simple());
+            let administrator = Database::connect(&db.url, 1).await.unwrap();
+            let roles = async |text: String| administrator.writer().execute_unprepared(&text).await.unwrap();
+            roles(format!("CREATE ROLE {role} LOGIN")).await;
+            let user = async |tx: &DatabaseTransaction| {
+                let asked = Statement::from_string(DbBackend::Postgres, "SELECT current_user::text");
+                let row = tx.query_one_raw(asked).await.unwrap().unwrap();
+                row.try_get_by_index::<String>(0).unwrap()
+            };
+            let standing = db.db.begin_read().await.unwrap();
+
+            for other in [
+                format!("postgres://{role}@{place}_other"),
+                "postgres://nobody@127.0.0.1:1/none".to_owned(),
+                "sqlite:directory.db".to_owned(),
+            ] {
+                let refused = db.db.renew(&other.into());
+                assert!(matches!(refused, Err(StoreError::Url(_))), "{refused:?}");
+            }
+            db.db.renew(&format!("postgres://{role}@{place}").into()).unwrap();
+
+            // Those that stand go on; sooner or later one has to be opened.
+            let mut taken = vec![db.db.begin_read().await.unwrap()];
+            while user(taken.last().unwrap()).await != role {
+                taken.push(db.db.begin_read().await.unwrap());
+            }
+            assert_ne!(user(&standing).await, role);
+            drop((taken, standing));
+            roles(format!("DROP ROLE {role}")).await;
+            administrator.close().await.unwrap();
+        });
+    }
+
+    #[tokio::test]
+    async fn the_pool_tells_what_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("directory.db").display()).into();
+        let db = Database::connect(&url, 3).await.unwrap();
+        let mut taken = [db.acquire().await.unwrap(), db.acquire().await.unwrap()];
+        taken[1].ping().await.unwrap();
+
+        assert!(
+            (2..=3).contains(&db.pool().used),
+            "the writer may still be on its way back"
+        );
+        drop(taken);
+        while db.pool().used > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(db.pool().idle >= 2);
     }
 
     #[test]

@@ -30,8 +30,9 @@ pub enum StoreError {
 
 /// PostgreSQL: serialization failure, deadlock, lock timeout. SQLite: BUSY and its extended codes.
 const CONFLICT: &[&str] = &["40001", "40P01", "55P03", "5", "6", "261", "262", "517", "773"];
-/// PostgreSQL: too many connections, shutting down, crashed, starting up, read-only after a failover.
-const UNAVAILABLE: &[&str] = &["53300", "57P01", "57P02", "57P03", "25006"];
+/// PostgreSQL: too many connections, shutting down, crashed, starting up, read-only after a failover; and a password or a role
+/// that was changed, before our file was.
+const UNAVAILABLE: &[&str] = &["53300", "57P01", "57P02", "57P03", "25006", "28P01", "28000"];
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {

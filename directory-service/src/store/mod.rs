@@ -30,3 +30,4 @@ pub mod values;
 
 pub use connect::{Database, Retryable, WriteTransaction};
 pub use error::StoreError;
+pub use probe::Pool;

@@ -24,7 +24,7 @@ const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 const MINUTE_US: i64 = 60 * 1_000_000;
 
 fn codes() -> ActivationCodes {
-    ActivationCodes::new(&Keyring::of(&[[7; 32]]))
+    ActivationCodes::new(Keyring::fixed(&[[7; 32]]))
 }
 
 fn with_mail(name: &str) -> NewUser {

@@ -12,6 +12,7 @@ on_every_database! {
     an_issued_token_is_verified_until_it_is_revoked
     tokens_are_listed_by_id_while_they_live
     another_tenants_token_is_not_found
+    the_first_end_of_a_live_provision_token_is_known
     only_held_scopes_are_handed_on_and_only_where_they_belong
 }
 
@@ -32,14 +33,46 @@ async fn tenant(directory: &Directory, slug: &str) -> TokenOwner {
 }
 
 fn new(scope: Scope) -> NewToken {
+    ending(scope, None)
+}
+
+fn ending(scope: Scope, ends_us: Option<i64>) -> NewToken {
     let source = (scope == Scope::Provision).then(ProvisioningSource::default);
     NewToken::new(
         DisplayName::parse("token.name", "a token").unwrap(),
         [scope].into_iter().collect(),
         source,
-        None,
+        ends_us,
     )
     .unwrap()
+}
+
+async fn the_first_end_of_a_live_provision_token_is_known(db: TestDb) {
+    let clock = ManualClock::at(T0);
+    let directory = Directory::new(db.db, clock.clock());
+    let (acme, beta) = (tenant(&directory, "acme").await, tenant(&directory, "beta").await);
+    let issue = async |owner: &TokenOwner, scope, ends_us| {
+        let token = ending(scope, ends_us);
+        directory
+            .issue_token(owner, Scopes::OPERATOR, token)
+            .await
+            .unwrap()
+            .0
+            .id
+    };
+    issue(&acme, Scope::Provision, None).await;
+    issue(&acme, Scope::Read, Some(T0 + 1)).await;
+    assert_eq!(directory.first_token_expiry().await.unwrap(), None);
+
+    issue(&acme, Scope::Provision, Some(T0 + 30)).await;
+    issue(&beta, Scope::Provision, Some(T0 + 20)).await;
+    let first = issue(&beta, Scope::Provision, Some(T0 + 10)).await;
+    assert_eq!(directory.first_token_expiry().await.unwrap(), Some(T0 + 10));
+
+    directory.revoke_token(&beta, &first.to_string()).await.unwrap();
+    assert_eq!(directory.first_token_expiry().await.unwrap(), Some(T0 + 20));
+    clock.advance_us(20);
+    assert_eq!(directory.first_token_expiry().await.unwrap(), Some(T0 + 30));
 }
 
 async fn an_issued_token_is_verified_until_it_is_revoked(db: TestDb) {
