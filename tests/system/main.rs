@@ -19,6 +19,7 @@ mod life_model;
 mod lists;
 mod lives;
 mod mail;
+mod metrics;
 mod patch;
 mod races;
 mod refused_disables;

@@ -498,6 +498,11 @@ fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_rollcall")).parent().unwrap();
+        let profiles = folder.parent().unwrap();
+        // A build for a named target has a folder of its own in the target folder.
+        let is_of_target = |triple: &OsString| profiles.ends_with(triple);
+        let named = std::env::var_os("CARGO_BUILD_TARGET").filter(is_of_target).is_some();
+        let target = if named { profiles.parent().unwrap() } else { profiles };
         let mut build = Command::new(env!("CARGO"));
         build.args([
             "build",
@@ -508,9 +513,7 @@ fn program(name: &str) -> PathBuf {
             "--quiet",
             "--target-dir",
         ]);
-        build
-            .arg(folder.parent().unwrap())
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
         if folder.ends_with("release") {
             build.arg("--release");
         }
