@@ -20,10 +20,6 @@ import pods
 from objects import Installation
 
 NAMES = {"server auth": "serverAuth", "client auth": "clientAuth", "digital signature": None}
-# Shown once it happened, and no mail is sent here.
-NOT_YET = {"directory_outbox_attempts_total"}
-
-
 def openssl(*arguments):
     subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30)
 
@@ -143,26 +139,6 @@ def secrets_of(installation, port, internal, database_authority):
     return made
 
 
-def check_metrics(*admin_ports):
-    """The committed scrape, which alerts and dashboard are checked against, has the metrics that there really are."""
-    with open("k8s/metrics.txt", encoding="utf-8") as file:
-        committed = pods.metrics(file.read())
-    found = {}
-    # Some are looked up from time to time, not at each scrape.
-    for _ in range(100):
-        answers = [pods.ask(port, "/metrics") for port in admin_ports]
-        assert all(status == 200 for status, _ in answers), f"/metrics answers {[status for status, _ in answers]}"
-        found = pods.metrics(*(body.decode() for _, body in answers))
-        if committed.keys() - NOT_YET <= found.keys():
-            break
-        time.sleep(0.2)
-    different = {name: labels for name, labels in found.items() if committed.get(name) != labels}
-    assert not different, f"k8s/metrics.txt lacks, or has with other labels: {different}"
-    missing = committed.keys() - found.keys() - NOT_YET
-    assert not missing, f"k8s/metrics.txt has what there is not: {missing}"
-    pods.say(f"the programs show the {len(found)} metrics of k8s/metrics.txt")
-
-
 def main():
     rendered, image, rollcall, url, data, work = sys.argv[1:]
     work = os.path.abspath(work)
@@ -229,8 +205,6 @@ def main():
         policy = installation.get("BackendTLSPolicy", "gateway")["spec"]["validation"]["hostname"]
         pods.check_scim(scim, token, (tls, policy))
         pods.say("SCIM answers over HTTPS by the name that the route asks for; gRPC wants a client certificate")
-
-        check_metrics(gateway_admin, directory_admin)
 
         pods.check_stop("gateway", gateway_admin, lambda: pods.check_scim(scim, token, (tls, policy)))
         pods.check_stop("directory-service", directory_admin)

@@ -247,16 +247,6 @@ def check_scim(port, token, tls=None):
     assert status == 401, f"without a token SCIM answers {status}"
 
 
-def metrics(*texts):
-    """The metrics in a scrape, each with the names of its labels."""
-    found = {}
-    for line in "\n".join(texts).splitlines():
-        if line and not line.startswith("#"):
-            name, labels = re.match(r"(\w+)(?:\{(.*)\})? ", line).groups()
-            found.setdefault(name, set()).update(re.findall(r'(\w+)="(?:\\.|[^"\\])*"', labels or ""))
-    return found
-
-
 def check_stop(name, admin, busy=lambda: None):
     """SIGTERM: at once not ready, alive and at work through the drain, then an end by itself, and no failure."""
     stopped = container(name)
