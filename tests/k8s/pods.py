@@ -8,7 +8,6 @@ probes (their paths are asked here), a short drain, no restart, and Secrets as f
 import http.client
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
