@@ -1,6 +1,5 @@
 //! Every setting, typed and parsed once, from flags and the environment. What is wrong is told all at once.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use directory_proto::reload::{self, Reloaded, Unusable};
+use directory_proto::service::settings::{Problems, SettingsError, given, given_path, path};
 use directory_proto::service::tls::{ServerTls, ServerTlsFiles};
-use directory_proto::tls::IdentityFiles;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::mail::Mailing;
@@ -162,19 +161,6 @@ impl Config {
     }
 }
 
-/// Everything that is wrong with the settings.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<String>);
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings are not usable:")?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
-
 /// The directory service of Rollcall.
 #[derive(Debug, Parser)]
 #[command(name = "directory-service", version)]
@@ -217,13 +203,13 @@ pub struct DatabaseArgs {
     #[arg(long, env = "DIRECTORY_DATABASE_URL", hide_env_values = true)]
     database_url: Option<SecretString>,
     /// A file that holds the URL, in its place; read again when it changes.
-    #[arg(long, env = "DIRECTORY_DATABASE_URL_FILE")]
+    #[arg(long, env = "DIRECTORY_DATABASE_URL_FILE", value_parser = path())]
     database_url_file: Option<PathBuf>,
     /// The URL past a pooler, where the schema is changed [default: the other URL].
     #[arg(long, env = "DIRECTORY_DATABASE_DIRECT_URL", hide_env_values = true)]
     database_direct_url: Option<SecretString>,
     /// A file that holds that URL, in its place.
-    #[arg(long, env = "DIRECTORY_DATABASE_DIRECT_URL_FILE")]
+    #[arg(long, env = "DIRECTORY_DATABASE_DIRECT_URL_FILE", value_parser = path())]
     database_direct_url_file: Option<PathBuf>,
     /// How many database connections this process opens at most [default: 20].
     #[arg(long, env = "DIRECTORY_DATABASE_MAX_CONNECTIONS")]
@@ -251,13 +237,13 @@ pub struct ServeArgs {
     #[arg(long, env = "DIRECTORY_ADMIN_LISTEN")]
     admin_listen: Option<String>,
     /// The certificate of gRPC and those of its authorities, in PEM; read again when it changes.
-    #[arg(long, env = "DIRECTORY_TLS_CERT_FILE")]
+    #[arg(long, env = "DIRECTORY_TLS_CERT_FILE", value_parser = path())]
     tls_cert_file: Option<PathBuf>,
     /// The key of that certificate, in PEM; read again when it changes.
-    #[arg(long, env = "DIRECTORY_TLS_KEY_FILE")]
+    #[arg(long, env = "DIRECTORY_TLS_KEY_FILE", value_parser = path())]
     tls_key_file: Option<PathBuf>,
     /// The certificates, in PEM, of the authorities one of which must vouch for every client (mutual TLS).
-    #[arg(long, env = "DIRECTORY_TLS_CA_FILE")]
+    #[arg(long, env = "DIRECTORY_TLS_CA_FILE", value_parser = path())]
     tls_ca_file: Option<PathBuf>,
     /// Whether gRPC may be served without encryption off this machine; only where something else encrypts [default: false].
     #[arg(long, env = "DIRECTORY_ALLOW_PLAINTEXT")]
@@ -271,7 +257,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DIRECTORY_DB_MIGRATE")]
     db_migrate: Option<String>,
     /// Secret keys, 32 random bytes in base64 a line, the newest first; mode 0600.
-    #[arg(long, env = "DIRECTORY_KEYRING_FILE")]
+    #[arg(long, env = "DIRECTORY_KEYRING_FILE", value_parser = path())]
     keyring_file: Option<PathBuf>,
     /// How long calls are still taken after SIGTERM, while the probes say no and clients move on [default: 10].
     #[arg(long, env = "DIRECTORY_SHUTDOWN_DRAIN_SECONDS")]
@@ -300,23 +286,30 @@ impl DatabaseArgs {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`ConfigErrors`]: every problem at once.
-    pub fn check(self) -> Result<DatabaseConfig, ConfigErrors> {
+    /// [`SettingsError`]: every problem at once.
+    pub fn check(self) -> Result<DatabaseConfig, SettingsError> {
         let mut problems = Problems::default();
         let database = self.read(&mut problems);
         problems.none_or(database)
     }
 
     fn read(self, problems: &mut Problems) -> DatabaseConfig {
-        let url = problems.url("DIRECTORY_DATABASE_URL", self.database_url, self.database_url_file);
-        let direct_url = problems.url(
+        let url_of = url;
+        let url = url_of(
+            problems,
+            "DIRECTORY_DATABASE_URL",
+            self.database_url,
+            self.database_url_file,
+        );
+        let direct_url = url_of(
+            problems,
             "DIRECTORY_DATABASE_DIRECT_URL",
             self.database_direct_url,
             self.database_direct_url_file,
         );
         let url = url.unwrap_or_else(|| {
             problems.add("DIRECTORY_DATABASE_URL (or DIRECTORY_DATABASE_URL_FILE) is required");
-            None
+            SecretString::default().into()
         });
         let max_connections = problems.number(
             "DIRECTORY_DATABASE_MAX_CONNECTIONS",
@@ -324,9 +317,8 @@ impl DatabaseArgs {
             1..=MOST_CONNECTIONS,
         );
         DatabaseConfig {
-            // A missing one is told above.
-            url: url.unwrap_or_else(|| SecretString::default().into()),
-            direct_url: direct_url.flatten(),
+            url,
+            direct_url,
             max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
         }
     }
@@ -336,8 +328,8 @@ impl ServeArgs {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`ConfigErrors`]: every problem at once.
-    pub fn check(self) -> Result<ServeConfig, ConfigErrors> {
+    /// [`SettingsError`]: every problem at once.
+    pub fn check(self) -> Result<ServeConfig, SettingsError> {
         let mut problems = Problems::default();
         let grpc_listen = problems.address(
             "DIRECTORY_GRPC_LISTEN",
@@ -352,9 +344,10 @@ impl ServeArgs {
         if grpc_listen == admin_listen && grpc_listen.port() != 0 {
             problems.add("DIRECTORY_GRPC_LISTEN and DIRECTORY_ADMIN_LISTEN must differ");
         }
-        let tls = problems.tls(self.tls_cert_file, self.tls_key_file, self.tls_ca_file);
+        let wants_tls = given_path(self.tls_cert_file.clone()).is_some();
+        let tls = tls(self.tls_cert_file, self.tls_key_file, self.tls_ca_file, &mut problems);
         let allowed = problems.boolean("DIRECTORY_ALLOW_PLAINTEXT", self.allow_plaintext);
-        let in_the_clear = tls.is_none() && !grpc_listen.ip().is_loopback();
+        let in_the_clear = !wants_tls && !grpc_listen.ip().is_loopback();
         if in_the_clear && !allowed {
             problems.add(
                 "DIRECTORY_GRPC_LISTEN leads off this machine without encryption: set DIRECTORY_TLS_CERT_FILE, \
@@ -374,11 +367,7 @@ impl ServeArgs {
                 problems.add(format!("DIRECTORY_DB_MIGRATE {rule}"));
                 Migrate::Check
             });
-        if self
-            .keyring_file
-            .as_ref()
-            .is_none_or(|path| path.as_os_str().is_empty())
-        {
+        if given_path(self.keyring_file.clone()).is_none() {
             problems.add("DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line");
         }
         let mut seconds = |name, text| problems.number(name, text, 0..=MOST_SHUTDOWN_SECONDS);
@@ -403,109 +392,49 @@ impl ServeArgs {
     }
 }
 
-/// An empty variable counts as none.
-fn given(value: Option<String>) -> Option<String> {
-    value.filter(|text| !text.is_empty())
+/// How gRPC is encrypted, if it is.
+fn tls(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_authorities: Option<PathBuf>,
+    problems: &mut Problems,
+) -> Option<ServerTls> {
+    let (certificate, key) = (given_path(certificate), given_path(key));
+    let client_authorities = given_path(client_authorities);
+    if client_authorities.is_some() && certificate.is_none() && key.is_none() {
+        problems.add("DIRECTORY_TLS_CA_FILE needs DIRECTORY_TLS_CERT_FILE and DIRECTORY_TLS_KEY_FILE");
+    }
+    let identity = problems.identity(
+        ("DIRECTORY_TLS_CERT_FILE", certificate),
+        ("DIRECTORY_TLS_KEY_FILE", key),
+    )?;
+    let files = ServerTlsFiles {
+        identity,
+        client_authorities,
+    };
+    problems.usable("DIRECTORY_TLS_…_FILE", ServerTls::load(files, PROTOCOLS))
 }
 
-#[derive(Default)]
-struct Problems(Vec<String>);
-
-impl Problems {
-    fn add(&mut self, problem: impl Into<String>) {
-        self.0.push(problem.into());
-    }
-
-    fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
-        if self.0.is_empty() {
-            Ok(value)
-        } else {
-            Err(ConfigErrors(self.0))
+/// None: nothing is set. What is set and cannot be used is told, and stood in for by a URL that leads nowhere.
+fn url(problems: &mut Problems, name: &str, url: Option<SecretString>, file: Option<PathBuf>) -> Option<DatabaseUrl> {
+    let nowhere = || SecretString::default().into();
+    let url = url.filter(|url| !url.expose_secret().is_empty());
+    match (url, given_path(file)) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            problems.add(format!("{name} and {name}_FILE are both set; keep one"));
+            Some(nowhere())
         }
-    }
-
-    fn address(&mut self, name: &str, value: Option<String>, default: SocketAddr) -> SocketAddr {
-        given(value)
-            .map_or(Ok(default), |text| text.parse())
-            .unwrap_or_else(|_| {
-                self.add(format!(
-                    "{name} must be an address and a port, such as 127.0.0.1:{}",
-                    default.port()
-                ));
-                default
-            })
-    }
-
-    /// None: nothing is set. Some of None: it cannot be used, which is told.
-    fn url(&mut self, name: &str, url: Option<SecretString>, file: Option<PathBuf>) -> Option<Option<DatabaseUrl>> {
-        let url = url.filter(|url| !url.expose_secret().is_empty());
-        let file = file.filter(|file| !file.as_os_str().is_empty());
-        match (url, file) {
-            (None, None) => None,
-            (Some(_), Some(_)) => {
-                self.add(format!("{name} and {name}_FILE are both set; keep one"));
-                Some(None)
+        (Some(url), None) => {
+            if !is_database_url(url.expose_secret()) {
+                problems.add(format!("{name} must begin with sqlite: or postgres:"));
             }
-            (Some(url), None) if is_database_url(url.expose_secret()) => Some(Some(url.into())),
-            (Some(_), None) => {
-                self.add(format!("{name} must begin with sqlite: or postgres:"));
-                Some(None)
-            }
-            (None, Some(file)) => {
-                let url = DatabaseUrl::of_file(file);
-                Some(url.map_err(|error| self.add(format!("{name}_FILE: {error}"))).ok())
-            }
+            Some(url.into())
         }
-    }
-
-    fn boolean(&mut self, name: &str, value: Option<String>) -> bool {
-        given(value).is_some_and(|text| {
-            text.to_ascii_lowercase().parse().unwrap_or_else(|_| {
-                self.add(format!("{name} must be true or false"));
-                false
-            })
-        })
-    }
-
-    fn tls(
-        &mut self,
-        certificate: Option<PathBuf>,
-        key: Option<PathBuf>,
-        client_authorities: Option<PathBuf>,
-    ) -> Option<ServerTls> {
-        let file = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
-        let client_authorities = file(client_authorities);
-        let identity = match (file(certificate), file(key)) {
-            (Some(certificate), Some(key)) => IdentityFiles { certificate, key },
-            (None, None) if client_authorities.is_none() => return None,
-            _ => {
-                self.add("DIRECTORY_TLS_CERT_FILE and DIRECTORY_TLS_KEY_FILE go together, and DIRECTORY_TLS_CA_FILE needs both");
-                return None;
-            }
-        };
-        let files = ServerTlsFiles {
-            identity,
-            client_authorities,
-        };
-        let tls = ServerTls::load(files, PROTOCOLS);
-        tls.map_err(|error| self.add(format!("DIRECTORY_TLS_…: {error}"))).ok()
-    }
-
-    fn number<T: FromStr + PartialOrd + fmt::Display>(
-        &mut self,
-        name: &str,
-        value: Option<String>,
-        range: std::ops::RangeInclusive<T>,
-    ) -> Option<T> {
-        let parsed = given(value)?.parse().ok().filter(|number| range.contains(number));
-        if parsed.is_none() {
-            self.add(format!(
-                "{name} must be a whole number from {} to {}",
-                range.start(),
-                range.end()
-            ));
+        (None, Some(file)) => {
+            let url = problems.usable(&format!("{name}_FILE"), DatabaseUrl::of_file(file));
+            Some(url.unwrap_or_else(nowhere))
         }
-        parsed
     }
 }
 
@@ -548,7 +477,7 @@ mod tests {
             errors.0,
             [
                 "DIRECTORY_GRPC_LISTEN must be an address and a port, such as 127.0.0.1:50051",
-                "DIRECTORY_TLS_CERT_FILE and DIRECTORY_TLS_KEY_FILE go together, and DIRECTORY_TLS_CA_FILE needs both",
+                "DIRECTORY_TLS_CA_FILE needs DIRECTORY_TLS_CERT_FILE and DIRECTORY_TLS_KEY_FILE",
                 "DIRECTORY_ALLOW_PLAINTEXT must be true or false",
                 "DIRECTORY_MAX_CONNECTION_AGE_SECONDS must be a whole number from 1 to 86400",
                 "DIRECTORY_DATABASE_URL must begin with sqlite: or postgres:",
@@ -607,6 +536,7 @@ mod tests {
             &["--tls-cert-file=/nowhere/tls.crt", "--tls-key-file=/nowhere/tls.key"],
         ];
         let refused = serve(&encrypted.concat()).check().unwrap_err();
+        assert_eq!(refused.0.len(), 1, "{refused}");
         assert!(refused.0[0].contains("/nowhere/tls.crt cannot be read"), "{refused}");
     }
 

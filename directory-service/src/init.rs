@@ -7,7 +7,9 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigErrors, DatabaseConfig, InitArgs, Migrate};
+use directory_proto::service::settings::SettingsError;
+
+use crate::config::{Config, DatabaseConfig, InitArgs, Migrate};
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::token::{MalformedToken, TokenText};
 use crate::migrate::{MigrateError, prepare, when_available};
@@ -21,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum InitError {
     /// The settings are wrong.
     #[error(transparent)]
-    Config(#[from] ConfigErrors),
+    Config(#[from] SettingsError),
     /// The database cannot be opened, or its schema does not fit.
     #[error(transparent)]
     Migrate(#[from] MigrateError),

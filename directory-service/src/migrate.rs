@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::config::{ConfigErrors, DatabaseConfig, Migrate, MigrateAction};
+use directory_proto::service::settings::SettingsError;
+
+use crate::config::{DatabaseConfig, Migrate, MigrateAction};
 use crate::store::schema::{self, Schema, SchemaError};
 use crate::store::{Database, StoreError};
 
@@ -19,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub enum MigrateError {
     /// The settings are wrong.
     #[error(transparent)]
-    Config(#[from] ConfigErrors),
+    Config(#[from] SettingsError),
     /// The database failed, or another process migrates it.
     #[error(transparent)]
     Schema(#[from] SchemaError),

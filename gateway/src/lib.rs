@@ -19,5 +19,5 @@ mod tests;
 mod translate;
 mod upstream;
 
-pub use config::{Config, ConfigError, ServeArgs};
+pub use config::{Config, ServeArgs};
 pub use server::{RunError, run, serve};

@@ -38,11 +38,16 @@ pub fn register_build() {
 }
 
 /// Shows how many replicas of the directory answer.
-pub fn register_endpoints(directory: DirectoryClient) {
+pub fn register_endpoints(directory: &DirectoryClient) {
+    let count = directory.replica_count();
     global::meter("gateway")
         .u64_observable_gauge("gateway_directory_endpoints")
         .with_description("How many replicas of the directory calls can go to.")
-        .with_callback(move |gauge| gauge.observe(directory.replicas() as u64, &[]))
+        .with_callback(move |gauge| {
+            if let Some(count) = count() {
+                gauge.observe(count as u64, &[]);
+            }
+        })
         .build();
 }
 

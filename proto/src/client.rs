@@ -132,6 +132,12 @@ impl DirectoryClient {
         self.channel.0.replicas.count()
     }
 
+    /// Tells how many replicas there are for as long as there is a client of them; keeps nobody alive.
+    pub fn replica_count(&self) -> impl Fn() -> Option<usize> + Send + Sync + use<> {
+        let balanced = Arc::downgrade(&self.channel.0);
+        move || Some(balanced.upgrade()?.replicas.count())
+    }
+
     /// The same directory, called with this bearer token.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What is made from files that are replaced while the process runs, as Kubernetes replaces those of a Secret.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +23,17 @@ type Make<T> = dyn Fn() -> Result<T, Unusable> + Send + Sync;
 pub struct Reloaded<T> {
     value: watch::Sender<Arc<T>>,
     files: Vec<PathBuf>,
-    /// What the files held when they were last used, or found unusable.
-    seen: Mutex<Vec<Option<Vec<u8>>>>,
+    last: Mutex<Last>,
     make: Box<Make<T>>,
+}
+
+/// How the last look at the files went.
+#[derive(Default)]
+struct Last {
+    /// A hash of what they held: secrets need not be kept twice.
+    contents: u64,
+    /// What was wrong with it, until it is mended: its owner or mode may be what is wrong, so it is tried at every look.
+    failure: Option<String>,
 }
 
 impl<T> std::fmt::Debug for Reloaded<T> {
@@ -45,12 +54,15 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
         files: Vec<PathBuf>,
         make: impl Fn() -> Result<T, E> + Send + Sync + 'static,
     ) -> Result<Self, E> {
-        let seen = contents(&files);
+        let last = Last {
+            contents: contents(&files),
+            failure: None,
+        };
         let value = Arc::new(make()?);
         Ok(Self {
             value: watch::Sender::new(value),
             files,
-            seen: Mutex::new(seen),
+            last: Mutex::new(last),
             make: Box::new(move || make().map_err(Into::into)),
         })
     }
@@ -60,7 +72,7 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
         Self {
             value: watch::Sender::new(Arc::new(value)),
             files: Vec::new(),
-            seen: Mutex::default(),
+            last: Mutex::default(),
             make: Box::new(|| Err("it has no files".into())),
         }
     }
@@ -77,6 +89,9 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
 
     /// Looks at the files every few seconds. Never ends.
     pub async fn follow(&self) {
+        if self.files.is_empty() {
+            return std::future::pending().await;
+        }
         loop {
             sleep(INTERVAL).await;
             self.look();
@@ -85,28 +100,39 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
 
     /// Looks at the files now.
     pub fn look(&self) {
-        let now = contents(&self.files);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let contents = contents(&self.files);
+        if last.contents == contents && last.failure.is_none() {
             return;
         }
+        last.contents = contents;
         match (self.make)() {
             Ok(value) => {
                 self.value.send_replace(Arc::new(value));
+                last.failure = None;
                 tracing::info!(files = ?self.files, "files were replaced and are in use");
             }
-            Err(error) => tracing::error!(
-                error = &*error as &dyn std::error::Error,
-                files = ?self.files,
-                "files were replaced and cannot be used; what they held before stays in use"
-            ),
+            Err(error) => {
+                let failure = Some(error.to_string());
+                if last.failure != failure {
+                    tracing::error!(
+                        error = &*error as &dyn std::error::Error,
+                        files = ?self.files,
+                        "files were replaced and cannot be used; what they held before stays in use"
+                    );
+                }
+                last.failure = failure;
+            }
         }
-        *seen = now;
     }
 }
 
-fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
-    files.iter().map(|file| read(file).ok()).collect()
+fn contents(files: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        read(file).ok().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Reads a file that is no longer than a setting can be.
@@ -158,6 +184,32 @@ mod tests {
         assert_eq!(*value.current(), 2);
         assert!(changes.has_changed().unwrap());
         assert_eq!(**changes.borrow_and_update(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_mended_without_being_written_is_used() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("number");
+        let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::write(&file, "1").unwrap();
+        mode(0o600);
+        let path = file.clone();
+        let private = move || match std::fs::metadata(&path)?.permissions().mode() & 0o7777 {
+            0o600 => number(&path),
+            _ => Err("others can read it".into()),
+        };
+        let value = Reloaded::new(vec![file.clone()], private).unwrap();
+
+        std::fs::write(&file, "2").unwrap();
+        mode(0o644);
+        value.look();
+        assert_eq!(*value.current(), 1);
+
+        mode(0o600);
+        value.look();
+        assert_eq!(*value.current(), 2);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use directory_proto::service::settings::{Problems, SettingsError, given, given_path, path};
 use lettre::Address;
 
-use super::{ConfigErrors, Problems, given};
 use crate::mail::{Delivery, Encryption, FIRST_PAUSE, LONGEST_ATTEMPT, MailServer, Mailing, Templates};
 
 const MOST_RETRY_SECONDS: u64 = 3_600;
@@ -25,13 +25,13 @@ pub struct MailArgs {
     #[arg(long, env = "DIRECTORY_SMTP_TLS")]
     smtp_tls: Option<String>,
     /// A file with the certificates, in PEM, of an authority of yours that vouches for the mail server.
-    #[arg(long, env = "DIRECTORY_SMTP_CA_FILE")]
+    #[arg(long, env = "DIRECTORY_SMTP_CA_FILE", value_parser = path())]
     smtp_ca_file: Option<PathBuf>,
     /// Who logs in to the mail server.
     #[arg(long, env = "DIRECTORY_SMTP_USERNAME")]
     smtp_username: Option<String>,
     /// A file with the password, read again for each mail.
-    #[arg(long, env = "DIRECTORY_SMTP_PASSWORD_FILE")]
+    #[arg(long, env = "DIRECTORY_SMTP_PASSWORD_FILE", value_parser = path())]
     smtp_password_file: Option<PathBuf>,
     /// How long an attempt to send a mail may take, 1 to 30 seconds [default: 30].
     #[arg(long, env = "DIRECTORY_SMTP_TIMEOUT_SECONDS")]
@@ -40,7 +40,7 @@ pub struct MailArgs {
     #[arg(long, env = "DIRECTORY_MAIL_FROM")]
     mail_from: Option<String>,
     /// A folder with templates that replace the built-in ones and add languages.
-    #[arg(long, env = "DIRECTORY_MAIL_TEMPLATES")]
+    #[arg(long, env = "DIRECTORY_MAIL_TEMPLATES", value_parser = path())]
     mail_templates: Option<PathBuf>,
     /// The pause after the first failure that may go away; it doubles up to four hours [default: 60].
     #[arg(long, env = "DIRECTORY_MAIL_RETRY_SECONDS")]
@@ -54,8 +54,8 @@ impl MailArgs {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`ConfigErrors`]: every problem at once.
-    pub fn check(self) -> Result<Mailing, ConfigErrors> {
+    /// [`SettingsError`]: every problem at once.
+    pub fn check(self) -> Result<Mailing, SettingsError> {
         let mut problems = Problems::default();
         let mailing = self.read(&mut problems);
         problems.none_or(mailing)
@@ -75,10 +75,7 @@ impl MailArgs {
                 None
             }
         });
-        let folder = self
-            .mail_templates
-            .clone()
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = given_path(self.mail_templates.clone());
         let templates = folder.map_or_else(Templates::embedded, |folder| {
             Templates::load(&folder).unwrap_or_else(|wrong| {
                 wrong
@@ -108,7 +105,6 @@ impl MailArgs {
     }
 
     fn server(self, host: Option<String>, problems: &mut Problems) -> Option<MailServer> {
-        let file = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
         let encryption = match given(self.smtp_tls).as_deref() {
             None | Some("starttls") => Encryption::StartTls,
             Some("tls") => Encryption::Tls,
@@ -128,7 +124,7 @@ impl MailArgs {
             problems
                 .add("DIRECTORY_SMTP_TLS may be none only for a mail server on this machine: localhost or 127.0.0.1");
         }
-        let login = match (given(self.smtp_username), file(self.smtp_password_file)) {
+        let login = match (given(self.smtp_username), given_path(self.smtp_password_file)) {
             (Some(user), Some(file)) => {
                 if let Err(error) = std::fs::read_to_string(&file) {
                     problems.add(format!(
@@ -145,7 +141,7 @@ impl MailArgs {
                 None
             }
         };
-        let authorities = file(self.smtp_ca_file).and_then(|file| match std::fs::read(&file) {
+        let authorities = given_path(self.smtp_ca_file).and_then(|file| match std::fs::read(&file) {
             Ok(pem) => Some((file, pem)),
             Err(error) => {
                 problems.add(format!(

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory_proto::client::{DirectoryClient, InvalidTarget};
+use directory_proto::service::settings::SettingsError;
 use directory_proto::service::tls::{Certificate, ServerStream, show_expiry};
 use directory_proto::service::{Runtime, admin, stop_on_signals};
 use directory_proto::v1::WhoAmIRequest;
@@ -29,7 +30,7 @@ use tonic::Code;
 use self::connection::Guarded;
 pub(crate) use self::router::router;
 use crate::auth::Callers;
-use crate::config::{Config, ConfigError, Limits, ServeArgs};
+use crate::config::{Config, Limits, ServeArgs};
 use crate::metrics;
 use crate::translate::link::BaseUrl;
 use crate::upstream::Gateway;
@@ -48,7 +49,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 pub enum RunError {
     /// Settings cannot be used.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] SettingsError),
     /// The directory's address cannot be used.
     #[error("GATEWAY_DIRECTORY_ENDPOINT")]
     Endpoint(#[from] InvalidTarget),
@@ -71,9 +72,9 @@ pub enum RunError {
 /// [`RunError`] if the settings cannot be used or an address is taken.
 pub async fn serve(args: ServeArgs, runtime: &Runtime) -> Result<(), RunError> {
     let serve = args.check()?;
-    for setting in serve.in_the_clear {
+    for clear in serve.in_the_clear {
         tracing::warn!(
-            setting,
+            setting = clear.setting(),
             "leads off this machine without encryption, as GATEWAY_ALLOW_PLAINTEXT says"
         );
     }
@@ -109,7 +110,7 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
     };
     metrics::register_build();
     metrics::draining(false);
-    metrics::register_endpoints(gateway.directory.clone());
+    metrics::register_endpoints(&gateway.directory);
     show_certificates(&config);
     let directory = gateway.directory.clone();
     let limits = config.limits;

@@ -13,10 +13,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use super::target::{InvalidTarget, Target};
+use super::target::{InvalidTarget, MOST_ADDRESSES, Target};
 use crate::tls::ClientTls;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For each address of a name, and for the handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -59,18 +60,13 @@ impl Connector {
         let (connector, address) = (self.clone(), address.clone());
         let connect = tower::service_fn(move |_: Uri| {
             let (connector, address) = (connector.clone(), address.clone());
-            async move {
-                let opened = timeout(CONNECT_TIMEOUT, connector.open(&address)).await;
-                opened
-                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-                    .map(TokioIo::new)
-            }
+            async move { connector.open(&address).await.map(TokioIo::new) }
         });
         endpoint.connect_with_connector(connect).await
     }
 
     async fn open(&self, address: &str) -> io::Result<Box<dyn Stream>> {
-        let stream = TcpStream::connect(address).await?;
+        let stream = connect(address).await?;
         stream.set_nodelay(true)?;
         let Some(Encrypted { tls, name }) = &self.tls else {
             return Ok(Box::new(stream));
@@ -79,7 +75,24 @@ impl Connector {
             Some(name) => name.clone(),
             None => ServerName::from(stream.peer_addr()?.ip()),
         };
-        let stream = TlsConnector::from(tls.config()).connect(name, stream).await?;
+        let stream = in_time(TlsConnector::from(tls.config()).connect(name, stream)).await?;
         Ok(Box::new(stream))
     }
+}
+
+/// Connects to the first address that answers: one that swallows everything must not hide those behind it.
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut failed = io::ErrorKind::NotFound.into();
+    for address in tokio::net::lookup_host(address).await?.take(MOST_ADDRESSES) {
+        match in_time(TcpStream::connect(address)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = timeout(CONNECT_TIMEOUT, work).await;
+    done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

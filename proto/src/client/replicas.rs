@@ -17,10 +17,12 @@ use super::target::MOST_ADDRESSES;
 /// How often the addresses are asked for while all goes well.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(10);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause before an address that did not answer is tried again; it doubles.
+/// However much calls want a replica, names are not looked up more often.
+const SHORTEST_RESOLVE_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause before an address that did not answer is tried again; it doubles. Shorter than any call's patience.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// However many calls fail, addresses are not asked for more often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// However many calls fail, nobody is tried more often.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// One replica with its connection.
@@ -128,6 +130,11 @@ impl<S: Clone> Replicas<S> {
     }
 
     #[cfg(test)]
+    pub(super) fn wake(&self) {
+        self.wanted.notify_one();
+    }
+
+    #[cfg(test)]
     pub(super) fn addresses(&self) -> Vec<Arc<str>> {
         self.set
             .borrow()
@@ -174,22 +181,20 @@ impl Replicas {
     /// Keeps the set: asks for addresses, connects to those that are new or suspect, and leaves out those that do not
     /// answer or are gone. Never ends.
     pub(super) async fn keep(&self, resolver: &dyn Resolve, connector: &Connector) {
-        let mut addresses: Vec<Arc<str>> = Vec::new();
+        let mut known = Known::default();
         let mut pause = FIRST_PAUSE;
         loop {
             let begun = Instant::now();
-            if let Some(found) = ask(resolver).await {
-                addresses = found;
-            }
-            self.remove(|replica| !addresses.contains(&replica.address));
-            let all_answer = self.connect(&addresses, connector).await && !addresses.is_empty();
+            known.look(resolver).await;
+            self.remove(|replica| !known.addresses.contains(&replica.address));
+            let all_answer = self.connect(&known.addresses, connector).await && !known.addresses.is_empty();
+            let interval = if all_answer { RESOLVE_INTERVAL } else { pause };
             pause = if all_answer {
                 FIRST_PAUSE
             } else {
                 (pause * 2).min(LONGEST_PAUSE)
             };
-            let interval = if all_answer { RESOLVE_INTERVAL } else { pause };
-            let next = begun + interval.mul_f64(rand::random_range(0.9..1.1));
+            let next = Instant::now() + interval.mul_f64(rand::random_range(0.9..1.1));
             // Whoever waits for a replica need not wait for the pause, but many who wait make no storm.
             let _ = timeout_at(next, self.wanted.notified()).await;
             sleep(SHORTEST_PAUSE.saturating_sub(begun.elapsed())).await;
@@ -223,25 +228,44 @@ impl Replicas {
     }
 }
 
-async fn ask(resolver: &dyn Resolve) -> Option<Vec<Arc<str>>> {
-    match timeout(RESOLVE_TIMEOUT, resolver.resolve()).await {
-        Ok(Ok(mut found)) if !found.is_empty() => {
-            found.sort();
-            found.dedup();
-            found.truncate(MOST_ADDRESSES);
-            Some(found)
+/// The addresses that were told last.
+#[derive(Default)]
+struct Known {
+    addresses: Vec<Arc<str>>,
+    asked: Option<Instant>,
+    /// Whether the last question had no answer, which was said.
+    is_in_doubt: bool,
+}
+
+impl Known {
+    /// Asks for the addresses, if it is time. Without an answer those that were known are kept.
+    async fn look(&mut self, resolver: &dyn Resolve) {
+        if self
+            .asked
+            .is_some_and(|asked| asked.elapsed() < SHORTEST_RESOLVE_INTERVAL)
+        {
+            return;
         }
-        Ok(Ok(_)) => {
-            tracing::warn!("the directory's name has no address now; those that were known are kept");
-            None
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the directory's name cannot be looked up now; addresses that were known are kept");
-            None
-        }
-        Err(_) => {
-            tracing::warn!("looking up the directory's name takes too long; addresses that were known are kept");
-            None
+        let answer = timeout(RESOLVE_TIMEOUT, resolver.resolve()).await;
+        self.asked = Some(Instant::now());
+        let failure = match answer {
+            Ok(Ok(mut found)) if !found.is_empty() => {
+                found.sort();
+                found.dedup();
+                found.truncate(MOST_ADDRESSES);
+                self.addresses = found;
+                self.is_in_doubt = false;
+                return;
+            }
+            Ok(Ok(_)) => "it has no address".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        if !std::mem::replace(&mut self.is_in_doubt, true) {
+            tracing::warn!(
+                failure,
+                "the directory's name cannot be looked up now; addresses that were known are kept"
+            );
         }
     }
 }

@@ -73,6 +73,9 @@ where
     let (mut unsent, mut reads, mut pause) = (0, 0, FIRST_PAUSE);
     let mut not_at: Option<Arc<str>> = None;
     loop {
+        if deadline <= Instant::now() {
+            return Err(too_late());
+        }
         let patience = deadline.min(begun + WAIT_FOR_SERVER.max(begun.elapsed()));
         let Some(drawn) = replicas.draw(not_at.as_deref(), patience).await else {
             return Err(Status::unavailable("no directory answers at the address"));
@@ -86,16 +89,18 @@ where
         let outcome = match answer {
             Ok(Ok(response)) if !is_transient(&response) => return Ok(response),
             Ok(Ok(response)) => Outcome::Away(Ok(response)),
+            // Slow is not away: a connection that is dead ends by its keepalive.
+            Err(_) => return Err(too_late()),
+            Ok(Err(error)) if finds::<tonic::TimeoutExpired>(&error) => return Err(too_late()),
             Ok(Err(error)) if was_not_taken(&error) => Outcome::NotTaken(error),
             Ok(Err(error)) => Outcome::Away(Err(error)),
-            Err(_) => Outcome::TooLate,
         };
         replicas.suspect(&drawn.replica);
+        let is_worth_it = begun.elapsed() < WAIT_FOR_SERVER || replicas.count() > 0;
         match outcome {
-            Outcome::NotTaken(_) if unsent < UNSENT_RETRIES && begun.elapsed() < WAIT_FOR_SERVER => unsent += 1,
+            Outcome::NotTaken(_) if unsent < UNSENT_RETRIES && is_worth_it => unsent += 1,
             Outcome::Away(_) if only_reads && reads < READ_RETRIES => reads += 1,
             Outcome::Away(Ok(response)) => return Ok(response),
-            Outcome::TooLate => return Err(too_late()),
             Outcome::NotTaken(error) | Outcome::Away(Err(error)) => return Err(Status::from_error(Box::new(error))),
         }
         not_at = Some(drawn.replica.address.clone());
@@ -116,14 +121,12 @@ enum Outcome<E> {
     NotTaken(E),
     /// The server went away, and may have seen the call.
     Away(Result<http::Response<Body>, E>),
-    /// The deadline passed.
-    TooLate,
 }
 
 /// Whether a method changes nothing, so that it may be called twice.
-fn only_reads(path: &str) -> bool {
+pub(super) fn only_reads(path: &str) -> bool {
     let method = path.rsplit('/').next().unwrap_or_default();
-    ["Get", "List", "Search", "Explain", "Check", "WhoAmI"]
+    ["Get", "BatchGet", "List", "Search", "Explain", "Check", "WhoAmI"]
         .iter()
         .any(|verb| method.starts_with(verb))
 }
@@ -141,19 +144,21 @@ fn is_transient(response: &http::Response<Body>) -> bool {
 /// Whether the call certainly reached no server: there was no connection, or it ended before the call was written, or the
 /// server said that it did not take it (RFC 9113 §6.8, §8.7).
 fn was_not_taken(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<tonic::ConnectError>()
+    chain(error).any(|error| {
+        error.is::<tonic::ConnectError>()
             || error
                 .downcast_ref::<hyper::Error>()
                 .is_some_and(hyper::Error::is_canceled)
             || error.downcast_ref::<h2::Error>().is_some_and(was_refused)
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    })
+}
+
+fn finds<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(|error| error.is::<E>())
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
 fn was_refused(error: &h2::Error) -> bool {
@@ -161,7 +166,7 @@ fn was_refused(error: &h2::Error) -> bool {
     gently_away || error.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
-/// The time that is left, as gRPC writes it: at most eight digits. Rounded up, so that it is our own clock that ends a call.
+/// The time that is left, as gRPC writes it: at most eight digits.
 fn timeout_header(left: Duration) -> HeaderValue {
     let milliseconds = (left.as_millis() + 1).min(99_999_999);
     HeaderValue::from_str(&format!("{milliseconds}m")).unwrap_or_else(|_| HeaderValue::from_static("10000m"))

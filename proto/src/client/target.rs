@@ -66,6 +66,16 @@ impl FromStr for Target {
     }
 }
 
+impl Default for Target {
+    /// The directory of this machine, at its usual port.
+    fn default() -> Self {
+        Self {
+            place: Place::One("127.0.0.1:50051".into()),
+            encrypted: Some(false),
+        }
+    }
+}
+
 impl Target {
     fn of_url(text: &str) -> Result<Self, InvalidTarget> {
         let url: Uri = text.parse().map_err(|_| InvalidTarget)?;
@@ -82,7 +92,11 @@ impl Target {
         if !is_bare || has_user {
             return Err(InvalidTarget);
         }
-        let port = url.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let port = match url.authority().map(|authority| authority.as_str()) {
+            Some(authority) if authority != host => url.port_u16().filter(|port| *port > 0).ok_or(InvalidTarget)?,
+            _ if encrypted => 443,
+            _ => 80,
+        };
         Ok(Self {
             place: Place::One(format!("{host}:{port}").into()),
             encrypted: Some(encrypted),
@@ -145,6 +159,7 @@ mod tests {
             Place::One("127.0.0.1:50051".into())
         );
         assert_eq!(target("http://127.0.0.1:50051").encrypted(), Some(false));
+        assert_eq!(target("http://127.0.0.1:50051"), Target::default());
         assert_eq!(target("https://[::1]:7/").place, Place::One("[::1]:7".into()));
         assert_eq!(target("https://directory").place, Place::One("directory:443".into()));
         let name = target("dns:///directory-service:50051");
@@ -169,6 +184,10 @@ mod tests {
             "http://",
             "ftp://directory",
             "http://ada@directory:1",
+            "http://directory:",
+            "http://directory:0",
+            "http://directory:99999",
+            "http://directory:abc",
             "http://directory/path",
             "http://directory?x",
             "dns:///",

@@ -2,15 +2,18 @@ use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use tonic::Code;
 use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 
-use super::send::send;
+use super::send::{only_reads, send};
 use super::*;
 
 #[test]
@@ -28,6 +31,8 @@ enum Deed {
     Answers(Code),
     RefusesByItsOwnWord,
     CannotBeConnected,
+    /// As a node that is gone: nobody says no.
+    CannotBeConnectedForLong,
     BreaksOff,
     NeverAnswers,
 }
@@ -83,6 +88,10 @@ fn replica(address: &'static str, log: &Log, deeds: &[Deed]) -> (&'static str, F
                     Ok(answer)
                 }
                 Deed::CannotBeConnected => Err(Broken(Box::new(tonic::ConnectError("refused".into())))),
+                Deed::CannotBeConnectedForLong => {
+                    tokio::time::sleep(Duration::from_millis(2_100)).await;
+                    Err(Broken(Box::new(tonic::ConnectError("timed out".into()))))
+                }
                 Deed::BreaksOff => Err(Broken(Box::new(io::Error::from(io::ErrorKind::BrokenPipe)))),
                 Deed::NeverAnswers => std::future::pending().await,
             }
@@ -123,6 +132,19 @@ async fn a_call_that_reached_no_server_is_sent_again_to_another() {
     let dead = log.addresses().iter().filter(|address| **address == "dead").count();
     assert_eq!(dead, 1, "whoever failed once is asked no more");
     assert_eq!(replicas.count(), 1);
+}
+
+#[tokio::test]
+async fn a_replica_that_swallows_connections_costs_time_and_no_call() {
+    let log = Log::default();
+    let replicas = Replicas::of([
+        replica("gone", &log, &[Deed::CannotBeConnectedForLong]),
+        replica("alive", &log, &[Deed::Answers(Code::Ok)]),
+    ]);
+
+    while !log.addresses().contains(&"gone") {
+        assert_eq!(outcome(&replicas, "CreateUser").await, Code::Ok);
+    }
 }
 
 #[tokio::test]
@@ -175,6 +197,32 @@ async fn a_read_is_sent_again_when_its_server_goes_away() {
     let replicas = Replicas::of([replica("a", &log, &[Deed::Answers(Code::Unavailable)])]);
     assert_eq!(outcome(&replicas, "GetUser").await, Code::Unavailable);
     assert_eq!(log.addresses().len(), 3, "and not for ever");
+}
+
+#[test]
+fn every_method_is_known_to_read_or_to_write() {
+    let contract = FileDescriptorSet::decode(crate::v1::FILE_DESCRIPTOR_SET).unwrap();
+    let services = contract.file.iter().flat_map(|file| &file.service);
+    let methods = services.flat_map(|service| &service.method).map(|method| method.name());
+    let (reads, writes): (Vec<_>, Vec<_>) = methods.partition(|method| only_reads(method));
+
+    assert!(
+        reads.contains(&"BatchGetUsers") && reads.contains(&"WhoAmI"),
+        "{reads:?}"
+    );
+    let changes = [
+        "Create", "Update", "Delete", "Issue", "Revoke", "Register", "Block", "Unblock", "Send", "Redeem", "Retry",
+        "Report",
+    ];
+    for method in writes {
+        assert!(
+            changes.iter().any(|verb| method.starts_with(verb)),
+            "decide whether {method} may be sent twice"
+        );
+    }
+    for method in reads {
+        assert!(!changes.iter().any(|verb| method.starts_with(verb)), "{method}");
+    }
 }
 
 #[tokio::test]
@@ -259,18 +307,33 @@ fn a_call_has_the_earlier_of_its_own_deadline_and_its_callers() {
 
 /// Tells what it was told to tell.
 #[derive(Clone)]
-struct Told(Arc<Mutex<io::Result<Vec<Arc<str>>>>>);
+struct Told {
+    answer: Arc<Mutex<io::Result<Vec<Arc<str>>>>>,
+    asked: Arc<AtomicUsize>,
+}
 
 impl Told {
+    fn new(addresses: Vec<Arc<str>>) -> Self {
+        Self {
+            answer: Arc::new(Mutex::new(Ok(addresses))),
+            asked: Arc::default(),
+        }
+    }
+
     fn tell(&self, answer: io::Result<Vec<Arc<str>>>) {
-        *self.0.lock().unwrap() = answer;
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 
 impl Resolve for Told {
     fn resolve(&self) -> BoxFuture<'_, io::Result<Vec<Arc<str>>>> {
-        let told = self.0.lock().unwrap();
-        let answer = told
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let answer = self.answer.lock().unwrap();
+        let answer = answer
             .as_ref()
             .map_or_else(|error| Err(error.kind().into()), |told| Ok(told.clone()));
         Box::pin(async { answer })
@@ -290,18 +353,14 @@ async fn server() -> (Arc<str>, tokio::task::JoinHandle<()>) {
     (address, taken)
 }
 
-/// Polls until so many replicas can be called.
-async fn until_replicas(client: &DirectoryClient, count: usize) {
-    let limit = Instant::now() + Duration::from_secs(30);
-    while client.replicas() != count {
-        assert!(Instant::now() < limit, "{} replicas, not {count}", client.replicas());
-        // Whoever calls wakes the keeper, as in life.
-        let _ = client
-            .clone()
-            .with_timeout(Duration::from_millis(20))
-            .tokens()
-            .who_am_i(crate::v1::WhoAmIRequest {})
-            .await;
+/// Calls, which wakes the keeper, until this holds.
+async fn eventually(client: &DirectoryClient, holds: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < limit, "waited in vain");
+        let hurried = client.clone().with_timeout(Duration::from_millis(20));
+        let _ = hurried.tokens().who_am_i(crate::v1::WhoAmIRequest {}).await;
+        client.channel.0.replicas.wake();
     }
 }
 
@@ -309,44 +368,104 @@ async fn until_replicas(client: &DirectoryClient, count: usize) {
 async fn replicas_come_and_go_as_the_resolver_tells() {
     let (first, _first) = server().await;
     let (second, second_server) = server().await;
-    let told = Told(Arc::new(Mutex::new(Ok(vec![first.clone()]))));
+    let told = Told::new(vec![first.clone()]);
     let target: Target = "dns:///directory:1".parse().unwrap();
     let client = DirectoryClient::resolved_by(told.clone(), &target, None).unwrap();
-    until_replicas(&client, 1).await;
+    let known = || {
+        let mut addresses = client.channel.0.replicas.addresses();
+        addresses.sort();
+        addresses
+    };
+    let mut both = [first.clone(), second.clone()];
+    both.sort();
+    eventually(&client, || known() == [first.clone()]).await;
 
-    told.tell(Ok(vec![first.clone(), second.clone()]));
-    until_replicas(&client, 2).await;
+    told.tell(Ok(both.to_vec()));
+    eventually(&client, || known() == both).await;
+    assert_eq!(client.replicas(), 2);
 
     // A name server that fails, or knows nothing, takes nobody away.
-    let known = || client.channel.0.replicas.addresses();
     for answer in [Err(io::ErrorKind::TimedOut.into()), Ok(Vec::new())] {
         told.tell(answer);
-        until_replicas(&client, 2).await;
-        assert_eq!(known().len(), 2);
+        let asked = told.asked();
+        eventually(&client, || told.asked() > asked + 1).await;
+        assert_eq!(known(), both);
     }
 
     told.tell(Ok(vec![second.clone()]));
-    eventually(|| known() == [second.clone()], &client).await;
+    eventually(&client, || known() == [second.clone()]).await;
 
     second_server.abort();
-    eventually(|| known().is_empty(), &client).await;
+    eventually(&client, || known().is_empty()).await;
+    let count = client.replica_count();
+    assert_eq!(count(), Some(0));
+    drop(client);
+    assert_eq!(count(), None, "whoever counts keeps nobody alive");
 }
 
-async fn eventually(holds: impl Fn() -> bool, client: &DirectoryClient) {
-    let limit = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < limit);
-        let _ = client
-            .clone()
-            .with_timeout(Duration::from_millis(20))
-            .tokens()
-            .who_am_i(crate::v1::WhoAmIRequest {})
-            .await;
+#[tokio::test]
+async fn a_write_to_a_server_that_says_nothing_ends_at_its_deadline() {
+    let (address, _server) = server().await;
+    let client = DirectoryClient::new(&format!("http://{address}")).unwrap();
+    let hurried = client.with_timeout(Duration::from_millis(100));
+
+    for _ in 0..5 {
+        let late = hurried
+            .users()
+            .delete_user(crate::v1::DeleteUserRequest::default())
+            .await
+            .unwrap_err();
+        assert_eq!(late.code(), Code::DeadlineExceeded, "{late:?}");
     }
+}
+
+#[tokio::test]
+async fn a_write_is_sent_once_a_server_is_there() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener); // nobody listens now
+    let client = DirectoryClient::new(&format!("http://{address}")).unwrap();
+    let refused = client
+        .users()
+        .delete_user(crate::v1::DeleteUserRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+
+    let call = tokio::spawn(async move {
+        let request = crate::v1::DeleteUserRequest::default();
+        client
+            .with_timeout(Duration::from_secs(30))
+            .users()
+            .delete_user(request)
+            .await
+    });
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let (_stream, _) = listener.accept().await.unwrap(); // it came although nobody was there a moment ago
+    call.abort();
 }
 
 #[tokio::test]
 async fn encryption_is_neither_forgotten_nor_left_out() {
     assert!(DirectoryClient::new("https://127.0.0.1:50051").is_err());
     assert!(DirectoryClient::new("http://127.0.0.1:50051").is_ok());
+    let folder = tempfile::tempdir().unwrap();
+    let authority = rcgen::generate_simple_self_signed(["directory".to_owned()])
+        .unwrap()
+        .cert;
+    let authorities = folder.path().join("ca.crt");
+    std::fs::write(&authorities, authority.pem()).unwrap();
+    let files = crate::tls::ClientTlsFiles {
+        authorities,
+        identity: None,
+        server_name: None,
+    };
+    let tls = Arc::new(ClientTls::load(files).unwrap());
+    let at = |address: &str| DirectoryClient::at(&address.parse().unwrap(), Some(tls.clone()));
+    assert!(
+        at("http://127.0.0.1:50051").is_err(),
+        "the address says that it is not encrypted"
+    );
+    assert!(at("https://127.0.0.1:50051").is_ok());
+    assert!(at("dns:///directory:50051").is_ok());
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub mod admin;
+pub mod settings;
 pub mod telemetry;
 pub mod tls;
 pub mod variables;
