@@ -11,10 +11,11 @@ use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    AccessMode, ConnectOptions, Database as SeaDatabase, DatabaseConnection, DatabaseTransaction, DbBackend,
+    AccessMode, ConnectOptions, Database as SeaDatabase, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use tracing::Instrument as _;
 
 use super::error::StoreError;
 
@@ -110,7 +111,7 @@ impl Database {
             sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(self.writer.begin_with_options(options).await?)
+        begin(&self.writer, options).await
     }
 
     /// Begins a reading transaction, whose statements all see the same moment. Whoever holds it must not ask for
@@ -125,7 +126,7 @@ impl Database {
             access_mode: postgres.then_some(AccessMode::ReadOnly),
             ..TransactionOptions::default()
         };
-        Ok(self.reader.begin_with_options(options).await?)
+        begin(&self.reader, options).await
     }
 
     /// Runs `work` in a writing transaction and commits it; an error rolls it back. What the database gave up for
@@ -208,6 +209,20 @@ impl Retryable for StoreError {
     }
 }
 
+/// Begins a transaction in a task of its own, which ends also if the caller goes away. sqlx forgets a BEGIN that nobody waits
+/// for any more: the connection would go back to the pool, and the transaction in it would stay open.
+async fn begin(
+    connection: &DatabaseConnection,
+    options: TransactionOptions,
+) -> Result<DatabaseTransaction, StoreError> {
+    let connection = connection.clone();
+    let begun = async move { connection.begin_with_options(options).await };
+    match tokio::spawn(begun.in_current_span()).await {
+        Ok(begun) => Ok(begun?),
+        Err(ended) => Err(StoreError::Unavailable(DbErr::Custom(ended.to_string()))),
+    }
+}
+
 fn options(url: &str, max_connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
@@ -264,10 +279,71 @@ fn pause(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
     use sea_orm::{ConnectionTrait as _, Statement};
 
     use super::*;
-    use crate::store::testing::on_postgres;
+    use crate::store::testing::{TestDb, on_every_database, on_postgres};
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    on_every_database! { a_begin_that_nobody_waits_for_leaves_no_transaction_open }
+
+    async fn a_begin_that_nobody_waits_for_leaves_no_transaction_open(test: TestDb) {
+        let one = Database::connect(&test.url, 1).await.unwrap();
+        let mut abandoned = 0;
+        // Where it is after so many steps depends on how fast the database was, so each is tried many times.
+        for (reads, steps) in (0..200).map(|round| (round % 2 == 0, 1 + round / 2 % 4)) {
+            let begin = async {
+                let begun = if reads {
+                    one.begin_read().await
+                } else {
+                    one.begin_write().await
+                };
+                begun.unwrap().rollback().await.unwrap();
+            };
+            if is_done_in(steps, begin).await {
+                continue;
+            }
+            abandoned += 1;
+            if one.backend() == DbBackend::Postgres {
+                let closed = tokio::time::timeout(SOON, all_are_closed(&one, &test.db)).await;
+                assert!(closed.is_ok(), "left open after {steps} steps");
+            }
+            let another = test.db.begin_write().await.unwrap(); // SQLite: nobody has the lock
+            another.rollback().await.unwrap();
+        }
+        assert!(abandoned > 10, "abandoned {abandoned} times");
+    }
+
+    /// Waits until no connection of the database is left in a transaction.
+    async fn all_are_closed(used: &Database, beside: &Database) {
+        let open = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+        let open = || Statement::from_string(DbBackend::Postgres, open);
+        loop {
+            used.reader().ping().await.unwrap(); // whoever had the connection has given it back
+            if beside.reader().query_all_raw(open()).await.unwrap().is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Lets a future go so many steps, and says whether it came to its end.
+    async fn is_done_in(steps: usize, future: impl Future) -> bool {
+        let (mut future, mut left) = (pin!(future), steps);
+        poll_fn(|context| {
+            left -= 1;
+            match future.as_mut().poll(context) {
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending if left == 0 => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
 
     #[tokio::test]
     async fn no_error_shows_the_url_or_its_password() {
