@@ -9,6 +9,7 @@ use directory_proto::v1::{
 };
 use prost_types::{FieldMask, Timestamp};
 use secrecy::SecretString;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Status;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -29,6 +30,7 @@ on_every_database! {
     schemas_are_shown_to_who_may_read
     the_api_describes_itself_and_its_health
     an_open_stream_does_not_hold_the_stop_back
+    a_connection_is_told_to_go_when_it_is_old
 }
 
 struct Running {
@@ -41,12 +43,17 @@ struct Running {
 
 impl Running {
     async fn start(db: &TestDb) -> Self {
+        Self::start_with(db, |_| {}).await
+    }
+
+    async fn start_with(db: &TestDb, adjust: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = folder.path().join("directory.keyring");
         Keyring::create_if_absent(&keyring).unwrap();
         let mut config = Config::new(db.url.clone(), keyring);
         config.shutdown_grace = Duration::from_millis(100);
         config.database.max_connections = 4;
+        adjust(&mut config);
         let operator = init(&config, false).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -407,6 +414,31 @@ async fn an_open_stream_does_not_hold_the_stop_back(db: TestDb) {
         "clients were told first"
     );
     drop(idle);
+}
+
+async fn a_connection_is_told_to_go_when_it_is_old(db: TestDb) {
+    let running = Running::start_with(&db, |config| config.max_connection_age = Duration::from_millis(100)).await;
+    let address = running.endpoint.strip_prefix("http://").unwrap();
+    let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
+    peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    peer.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap(); // empty SETTINGS
+
+    // Frame by frame (RFC 9113 §4.1), until a GOAWAY.
+    let told = timeout(Duration::from_secs(10), async {
+        loop {
+            let mut head = [0; 9];
+            peer.read_exact(&mut head).await.unwrap();
+            if head[3] == 7 {
+                return;
+            }
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            peer.read_exact(&mut vec![0; length as usize]).await.unwrap();
+        }
+    });
+
+    told.await.expect("a GOAWAY comes");
+    drop(peer);
+    running.stop().await;
 }
 
 #[tokio::test]
