@@ -1,7 +1,9 @@
-# Sourced by tests/run and tests/conformance/run, which set -euo pipefail, set $work to a folder of their own and define
-# `say`. Finds or installs PostgreSQL and starts it as a temporary cluster in $work:
+# Sourced by tests/run, tests/conformance/run and tests/pgbouncer/run, which set -euo pipefail, set $work to a folder of
+# their own and define `say`. Finds or installs PostgreSQL and starts it as a temporary cluster in $work:
 #
 #     ensure_postgres     sets ROLLCALL_TEST_POSTGRES_URL, unless it names a PostgreSQL already
+#     ensure_programs     sets $postgres, the folder of PostgreSQL's programs, and $owner, the user who runs them for root
+#     start_postgres      starts one in any case, with the settings in $more_options (`-c name=value`)
 #     stop_postgres       stops what ensure_postgres started; the caller's cleanup calls it, and then removes $work
 #
 # shellcheck shell=bash
@@ -75,13 +77,17 @@ free_port() {
     return 1
 }
 
-start_postgres() {
+ensure_programs() {
     postgres=$(find_postgres) || { install_postgres && postgres=$(find_postgres); } || {
         say "PostgreSQL was installed, but initdb, pg_ctl and postgres were not found"
         exit 1
     }
     owner=postgres
     id "$owner" >/dev/null 2>&1 || owner=nobody
+}
+
+start_postgres() {
+    ensure_programs
     mkdir -m 700 "$work/postgres"
     if [[ $EUID -eq 0 ]]; then
         chmod 711 "$work" # the owner below must reach its folder
@@ -96,7 +102,7 @@ start_postgres() {
     cluster=$data
     as_postgres "$postgres/pg_ctl" --pgdata "$data" --log "$log" --wait --timeout 60 --options \
         "-p $port -k $work/postgres -c listen_addresses=127.0.0.1 -c max_connections=200 -c fsync=off \
-         -c synchronous_commit=off -c full_page_writes=off -c shared_preload_libraries=" start >/dev/null || {
+         -c synchronous_commit=off -c full_page_writes=off -c shared_preload_libraries= ${more_options:-}" start >/dev/null || {
         say "PostgreSQL did not start:"
         cat "$log" >&2 || true
         exit 1
