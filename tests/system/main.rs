@@ -10,6 +10,7 @@ mod big_groups;
 mod bulk;
 mod conformance;
 mod crash;
+mod drills;
 mod entra;
 mod extensions;
 mod filter_model;

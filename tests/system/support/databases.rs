@@ -10,7 +10,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection};
 use super::unique;
 
 const URL: &str = "ROLLCALL_TEST_POSTGRES_URL";
-const REQUIRE: &str = "ROLLCALL_TEST_REQUIRE_POSTGRES";
+pub const REQUIRE: &str = "ROLLCALL_TEST_REQUIRE_POSTGRES";
 /// No test may run longer: it would hold up everybody instead of failing.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -41,6 +41,14 @@ pub enum Database {
 }
 
 impl Database {
+    /// The database of a test that runs on PostgreSQL only.
+    pub fn postgres(&self) -> &Arc<PostgresDatabase> {
+        match self {
+            Self::Postgres(database) => database,
+            Self::Sqlite => panic!("PostgreSQL only"),
+        }
+    }
+
     /// Connects beside the system, for what no API can set or show.
     pub async fn connect(&self, sqlite_file: &std::path::Path) -> DatabaseConnection {
         let url = match self {
@@ -58,7 +66,8 @@ pub struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
-    async fn create(server: String) -> Self {
+    /// Makes one on this server.
+    pub async fn create(server: String) -> Self {
         let name = format!("rollcall_test_{}", unique());
         let admin = connect(&server).await;
         admin
@@ -97,7 +106,8 @@ impl Drop for PostgresDatabase {
     }
 }
 
-async fn connect(url: &str) -> DatabaseConnection {
+/// Connects to a database by its URL.
+pub async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(2).sqlx_logging(false);
     sea_orm::Database::connect(options).await.expect("the database answers")

@@ -4,6 +4,7 @@
 #[macro_use]
 pub mod databases;
 pub mod certificates;
+pub mod cluster;
 pub mod collector;
 pub mod mailbox;
 pub mod scim;

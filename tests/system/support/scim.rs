@@ -203,6 +203,12 @@ impl Scim {
             .await
     }
 
+    /// PATCH that gives an error back instead of failing.
+    pub async fn try_patch(&self, path: &str, operations: Value) -> Result<Answer, reqwest::Error> {
+        self.try_send(Method::PATCH, path, self.headers(), Some(patch(operations).to_string()))
+            .await
+    }
+
     async fn try_send(
         &self,
         method: Method,

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use super::certificates::Certificates;
-use super::databases::Database;
+use super::databases::{Database, PostgresDatabase};
 use super::eventually;
 use super::scim::Scim;
 
@@ -87,7 +87,7 @@ impl System {
             folder,
         };
         if matches!(system.database, Database::Postgres(_)) {
-            system.operator = system.init();
+            system.operator = init(system.directory_command());
         }
         system.run().await;
         if matches!(system.database, Database::Sqlite) {
@@ -160,34 +160,7 @@ impl System {
     }
 
     fn directory_command(&self) -> Command {
-        let Database::Postgres(database) = &self.database else {
-            panic!("PostgreSQL only")
-        };
-        let keyring = self.folder.path().join("keyring");
-        if !keyring.exists() {
-            let mut file = OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(&keyring)
-                .unwrap();
-            writeln!(file, "{KEY}").unwrap();
-        }
-        let mut command = command(program("directory-service"));
-        command
-            .env("DIRECTORY_DATABASE_URL", database.url())
-            .env("DIRECTORY_DATABASE_MAX_CONNECTIONS", "16")
-            .env("DIRECTORY_DB_MIGRATE", "on-start")
-            .env("DIRECTORY_KEYRING_FILE", keyring);
-        command
-    }
-
-    /// Makes the first operator token, which `init` prints alone on standard output.
-    fn init(&self) -> SecretString {
-        let made = self.directory_command().arg("init").output().unwrap();
-        let errors = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "directory-service init failed: {errors}");
-        String::from_utf8(made.stdout).unwrap().trim().to_owned().into()
+        directory_command(self.database.postgres(), self.folder.path())
     }
 
     fn spawn(&self, name: &'static str, mut command: Command, admin: u16) -> Process {
@@ -270,16 +243,7 @@ impl System {
     }
 
     async fn make_tenant(&self, slug: &str, mails: bool) -> Tenant {
-        let tenant = v1::Tenant {
-            slug: slug.to_owned(),
-            display_name: format!("The tenant {slug}"),
-            provisioning_source: SOURCE.to_owned(),
-            activation_email_on_creation: Some(mails),
-            ..Default::default()
-        };
-        let request = v1::CreateTenantRequest { tenant: Some(tenant) };
-        self.operator().tenants().create_tenant(request).await.unwrap();
-        let token = self.issue(slug, &[Scope::Provision], SOURCE).await;
+        let token = make_tenant(&self.operator(), slug, mails).await;
         Tenant {
             slug: slug.to_owned(),
             scim: self.scim(&token),
@@ -288,21 +252,7 @@ impl System {
 
     /// Issues a token of a tenant and gives its secret.
     pub async fn issue(&self, slug: &str, scopes: &[Scope], source: &str) -> String {
-        let token = v1::Token {
-            name: format!("test {source}"),
-            scopes: scopes.iter().map(|scope| i32::from(*scope)).collect(),
-            source: source.to_owned(),
-            ..Default::default()
-        };
-        let request = v1::IssueTokenRequest { token: Some(token) };
-        let operator = self.operator().for_tenant(slug).unwrap();
-        operator
-            .tokens()
-            .issue_token(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .secret
+        issue(&self.operator(), slug, scopes, source).await
     }
 
     /// Issues one more operator token and gives its secret.
@@ -332,16 +282,8 @@ impl System {
     pub async fn metrics(&self, name: &str) -> Vec<f64> {
         let mut of_replicas = Vec::new();
         for pair in &self.pairs {
-            let admin = Scim::new(&format!("http://{}", local(pair.directory_admin)), "");
-            let metrics = admin.get("/metrics").await.expect(200).text;
-            let of_this = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
-            let values = metrics
-                .lines()
-                .filter(of_this)
-                .filter_map(|line| line.split(' ').next_back());
-            let values: Vec<f64> = values.map(|value| value.parse().unwrap()).collect();
-            assert!(!values.is_empty(), "there is no metric {name}: {metrics}");
-            of_replicas.push(values.iter().sum());
+            let value = metric(pair.directory_admin, name).await;
+            of_replicas.push(value.unwrap_or_else(|| panic!("there is no metric {name}")));
         }
         of_replicas
     }
@@ -444,6 +386,46 @@ impl System {
     }
 }
 
+/// Makes a tenant whose source is [`SOURCE`], and gives the secret of a token for it.
+pub async fn make_tenant(operator: &DirectoryClient, slug: &str, mails: bool) -> String {
+    let tenant = v1::Tenant {
+        slug: slug.to_owned(),
+        display_name: format!("The tenant {slug}"),
+        provisioning_source: SOURCE.to_owned(),
+        activation_email_on_creation: Some(mails),
+        ..Default::default()
+    };
+    let request = v1::CreateTenantRequest { tenant: Some(tenant) };
+    operator.tenants().create_tenant(request).await.unwrap();
+    issue(operator, slug, &[Scope::Provision], SOURCE).await
+}
+
+async fn issue(operator: &DirectoryClient, slug: &str, scopes: &[Scope], source: &str) -> String {
+    let token = v1::Token {
+        name: format!("test {source}"),
+        scopes: scopes.iter().map(|scope| i32::from(*scope)).collect(),
+        source: source.to_owned(),
+        ..Default::default()
+    };
+    let request = v1::IssueTokenRequest { token: Some(token) };
+    let operator = operator.clone().for_tenant(slug).unwrap();
+    let issued = operator.tokens().issue_token(request).await.unwrap();
+    issued.into_inner().secret
+}
+
+/// What a metric of one process is at, whatever its labels; none if the process does not show it.
+pub async fn metric(admin: u16, name: &str) -> Option<f64> {
+    let admin = Scim::new(&format!("http://{}", local(admin)), "");
+    let metrics = admin.get("/metrics").await.expect(200).text;
+    let of_this = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    let values = metrics
+        .lines()
+        .filter(of_this)
+        .filter_map(|line| line.split(' ').next_back());
+    let values: Vec<f64> = values.map(|value| value.parse().unwrap()).collect();
+    (!values.is_empty()).then(|| values.iter().sum())
+}
+
 /// A tenant of the running system.
 pub struct Tenant {
     pub slug: String,
@@ -492,9 +474,38 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The command of a directory-service on this database, which keeps its keyring in the folder.
+pub fn directory_command(database: &PostgresDatabase, folder: &Path) -> Command {
+    let keyring = folder.join("keyring");
+    if !keyring.exists() {
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&keyring)
+            .unwrap();
+        writeln!(file, "{KEY}").unwrap();
+    }
+    let mut command = command(program("directory-service"));
+    command
+        .env("DIRECTORY_DATABASE_URL", database.url())
+        .env("DIRECTORY_DATABASE_MAX_CONNECTIONS", "16")
+        .env("DIRECTORY_DB_MIGRATE", "on-start")
+        .env("DIRECTORY_KEYRING_FILE", keyring);
+    command
+}
+
+/// Makes the first operator token, which `init` prints alone on standard output.
+pub fn init(mut directory: Command) -> SecretString {
+    let made = directory.arg("init").output().unwrap();
+    let errors = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "directory-service init failed: {errors}");
+    String::from_utf8(made.stdout).unwrap().trim().to_owned().into()
+}
+
 /// The path of a service's program, built if it is not up to date: cargo builds only this package's own for its tests.
 /// Built like the tests, with the features that they turn on, so that it is the build that is there already.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_rollcall")).parent().unwrap();
@@ -577,7 +588,7 @@ impl Process {
     }
 
     /// Starts a program whose standard output and whose log, on standard error, go to a file each.
-    fn start_apart(name: &'static str, mut command: Command, output: &Path, log: &Path, admin: u16) -> Self {
+    pub fn start_apart(name: &'static str, mut command: Command, output: &Path, log: &Path, admin: u16) -> Self {
         let open = |path| -> File { OpenOptions::new().create(true).append(true).open(path).unwrap() };
         command.stdin(Stdio::null()).stdout(open(output)).stderr(open(log));
         let child = command
@@ -654,6 +665,11 @@ impl Process {
             .status()
             .unwrap();
         assert!(sent.success(), "{} could not be sent SIG{name}", self.name);
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for the end and says how it was.

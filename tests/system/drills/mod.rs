@@ -1,0 +1,10 @@
+//! What operators do to running systems and what becomes of them: everything here happens under load, to real processes.
+
+mod balancer;
+mod database;
+mod fleet;
+mod load;
+mod resolution;
+mod rolling_update;
+mod start;
+mod stop;
