@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Span;
 
-use crate::directory::{Directory, DirectoryError, TokenOwner};
+use crate::directory::{Directory, DirectoryError, TokenOwner, in_time};
 use crate::domain::actor::{Actor, Agent};
 use crate::domain::id::TenantId;
 use crate::domain::tenant::Tenant;
@@ -178,7 +178,7 @@ impl UsedTokens {
     /// Notes uses, one at a time and beside the requests, until every [`Authenticator`] is gone.
     pub async fn note(mut self) {
         while let Some(id) = self.queue.recv().await {
-            if let Err(error) = self.directory.note_token_use(id).await {
+            if let Err(error) = in_time(self.directory.note_token_use(id)).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
                     "the use of a token was not noted"

@@ -29,7 +29,7 @@ use crate::activation_code::ActivationCodes;
 use crate::auth::{AuthLayer, Authenticator};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, DatabaseUrl};
-use crate::directory::Directory;
+use crate::directory::{Directory, in_time};
 use crate::grpc;
 use crate::incoming::connections;
 use crate::keyring::{Keyring, KeyringError};
@@ -224,7 +224,7 @@ async fn follow_url(db: Database, url: DatabaseUrl) {
 async fn watch_tokens(directory: Directory) {
     let ends = TokenExpiry::show(Clock::system());
     loop {
-        match directory.first_token_expiry().await {
+        match in_time(directory.first_token_expiry()).await {
             Ok(first) => ends.record(first),
             Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,

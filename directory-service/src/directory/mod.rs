@@ -28,6 +28,8 @@ pub use explain::Explanation;
 pub use mails::{Attempt, MailToSend, OutboxState};
 pub use tokens::TokenOwner;
 
+pub use crate::store::in_time;
+
 /// The directory: what can be asked of it and done to it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Directory {

@@ -13,7 +13,7 @@ use super::message::{self, Unwritable};
 use super::transport::{Refused, Remedy, write_file};
 use super::{Delivery, LEASE, Mailing};
 use crate::activation_code::ActivationCodes;
-use crate::directory::{Attempt, Directory, DirectoryError, EXPIRED_AT_ONCE, MailToSend};
+use crate::directory::{Attempt, Directory, DirectoryError, EXPIRED_AT_ONCE, MailToSend, in_time};
 use crate::domain::mail::ClaimedMail;
 use crate::metrics::OutboxMetrics;
 use crate::outbox::Outbox;
@@ -118,7 +118,7 @@ impl Worker {
         if free > 0 && !matches!(self.mailing.delivery, Delivery::Nowhere) {
             // No more than can begin at once: a claim that waits for its turn wears off.
             let lease_us = i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX);
-            let claimed = self.directory.claim_mails(free, lease_us).await?;
+            let claimed = in_time(self.directory.claim_mails(free, lease_us)).await?;
             if !claimed.is_empty() {
                 rounds.claimed = Some(Instant::now());
             }
@@ -131,7 +131,7 @@ impl Worker {
             self.end_expired_codes().await?;
         }
         if is_due(&mut rounds.measured, METRICS_INTERVAL) {
-            let state = self.directory.outbox_state().await?;
+            let state = in_time(self.directory.outbox_state()).await?;
             self.metrics.record(&state, self.directory.clock().now_us());
         }
         Ok(())
@@ -140,7 +140,7 @@ impl Worker {
     /// Ends what expired, a batch after another while they come back full.
     async fn end_expired_codes(&self) -> Result<(), DirectoryError> {
         for _ in 0..EXPIRY_BATCHES {
-            if self.directory.end_expired_codes().await? < EXPIRED_AT_ONCE {
+            if in_time(self.directory.end_expired_codes()).await? < EXPIRED_AT_ONCE {
                 break;
             }
         }
@@ -216,7 +216,7 @@ impl Worker {
     async fn write_down(&self, mail: &ClaimedMail, attempt: &Attempt) {
         let deadline = Instant::now() + WRITE_DOWN;
         loop {
-            match self.directory.end_mail_attempt(mail, attempt).await {
+            match in_time(self.directory.end_mail_attempt(mail, attempt)).await {
                 Ok(true) => return,
                 Ok(false) => {
                     tracing::info!("a mail was changed or claimed again while it was sent");
@@ -239,7 +239,7 @@ impl Worker {
     }
 
     async fn erase_left_files(&self) {
-        if let Err(error) = self.directory.erase_left_mail_files().await {
+        if let Err(error) = in_time(self.directory.erase_left_mail_files()).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "files of deleted users may be left"

@@ -4,6 +4,7 @@
 //! acknowledged survives a power cut. PostgreSQL has one pool.
 
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,17 @@ use sea_orm::{
     IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::error::StoreError;
+use super::release::{Doubt, close_what_is_silent};
 
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE_MS: u64 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The wait for a connection, and for the answer to BEGIN; longer than both of the others together.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database: where to read and where to write. Cheap to clone.
@@ -29,6 +34,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    doubt: Doubt,
 }
 
 impl Database {
@@ -42,12 +48,20 @@ impl Database {
         if url.expose_secret().starts_with("sqlite:") {
             let writer = SeaDatabase::connect(sqlite(url, 1)).await?;
             let reader = SeaDatabase::connect(sqlite(url, max_connections)).await?;
-            return Ok(Self { reader, writer });
+            return Ok(Self {
+                reader,
+                writer,
+                doubt: Doubt::default(),
+            });
         }
-        let both = SeaDatabase::connect(postgres(url, max_connections)?).await?;
+        let doubt = Doubt::default();
+        let mut options = postgres(url, max_connections)?;
+        close_what_is_silent(&mut options, &doubt);
+        let both = SeaDatabase::connect(options).await?;
         Ok(Self {
             reader: both.clone(),
             writer: both,
+            doubt,
         })
     }
 
@@ -111,7 +125,7 @@ impl Database {
             sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        begin(&self.writer, options).await
+        self.begin(&self.writer, options).await
     }
 
     /// Begins a reading transaction, whose statements all see the same moment. Whoever holds it must not ask for
@@ -126,7 +140,30 @@ impl Database {
             access_mode: postgres.then_some(AccessMode::ReadOnly),
             ..TransactionOptions::default()
         };
-        begin(&self.reader, options).await
+        self.begin(&self.reader, options).await
+    }
+
+    /// Begins a transaction in a task of its own, which ends also if the caller goes away. sqlx forgets a BEGIN that nobody waits
+    /// for any more: the connection would go back to the pool, and the transaction in it would stay open.
+    async fn begin(
+        &self,
+        connection: &DatabaseConnection,
+        options: TransactionOptions,
+    ) -> Result<DatabaseTransaction, StoreError> {
+        let (connection, doubt) = (connection.clone(), self.doubt.clone());
+        let begun = async move {
+            let mut begin = pin!(connection.begin_with_options(options));
+            let Ok(begun) = timeout(BEGIN_TIMEOUT, &mut begin).await else {
+                doubt.raise(); // before the connection is given back
+                return Err(DbErr::Custom("BEGIN was not answered".to_owned()));
+            };
+            begun
+        };
+        match tokio::spawn(begun.in_current_span()).await {
+            Ok(Err(error @ DbErr::Custom(_))) => Err(StoreError::Unavailable(error)),
+            Ok(begun) => Ok(begun?),
+            Err(ended) => Err(StoreError::Unavailable(DbErr::Custom(ended.to_string()))),
+        }
     }
 
     /// Runs `work` in a writing transaction and commits it; an error rolls it back. What the database gave up for
@@ -206,20 +243,6 @@ pub trait Retryable {
 impl Retryable for StoreError {
     fn is_retryable(&self) -> bool {
         Self::is_retryable(self)
-    }
-}
-
-/// Begins a transaction in a task of its own, which ends also if the caller goes away. sqlx forgets a BEGIN that nobody waits
-/// for any more: the connection would go back to the pool, and the transaction in it would stay open.
-async fn begin(
-    connection: &DatabaseConnection,
-    options: TransactionOptions,
-) -> Result<DatabaseTransaction, StoreError> {
-    let connection = connection.clone();
-    let begun = async move { connection.begin_with_options(options).await };
-    match tokio::spawn(begun.in_current_span()).await {
-        Ok(begun) => Ok(begun?),
-        Err(ended) => Err(StoreError::Unavailable(DbErr::Custom(ended.to_string()))),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod migrations;
 mod paging;
 mod probe;
 pub mod refused_disables;
+mod release;
 pub mod rules;
 pub mod schema;
 pub mod search;
@@ -30,4 +31,4 @@ pub mod values;
 
 pub use connect::{Database, Retryable, WriteTransaction};
 pub use error::StoreError;
-pub use probe::Pool;
+pub use probe::{Pool, in_time};

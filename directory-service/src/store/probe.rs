@@ -1,11 +1,27 @@
 //! Whether the database answers, and closing it.
 
+use std::time::Duration;
+
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::{Connection as _, Postgres, Sqlite};
 use sea_orm::{DbBackend, DbErr, RuntimeErr};
+use tokio::time::timeout;
 
 use super::connect::Database;
 use super::error::StoreError;
+
+/// Waits so long for work that no caller's deadline ends.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Gives work up that the database does not answer in time. A connection can fall silent for ever; whoever works beside the
+/// calls would wait as long.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], and those of the work.
+pub async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let done = timeout(PATIENCE, work).await;
+    done.unwrap_or_else(|_| Err(StoreError::Unavailable(DbErr::Custom("no answer in time".to_owned())).into()))
+}
 
 /// How many connections there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement, TransactionTrait as _};
 
 use super::fleet::{Fleet, Role};
 use super::load::{Failure, Load};
+use super::silence::Way;
 use crate::support::cluster::{Cluster, run_with_cluster};
-use crate::support::databases::PostgresDatabase;
+use crate::support::databases::{PostgresDatabase, connect, run_on_postgresql};
 use crate::support::eventually;
 use crate::support::scim::{Scim, user};
+use crate::support::system::metric;
 
 const CLIENTS: usize = 8;
 /// Fewer than clients, so that they wait for one another and a connection that is lost for good is missed.
@@ -20,6 +22,8 @@ const POOL: usize = 4;
 const PAUSE_SECONDS: u32 = 20;
 /// The deadline of a call to the directory, and some time for the rest.
 const CALL: Duration = Duration::from_secs(12);
+/// How long it takes at most until connections that fell silent are replaced: the deadline of a call, and as much again.
+const REPLACED: Duration = Duration::from_secs(25);
 
 #[test]
 fn a_database_that_restarts_or_hangs_costs_time_and_nothing_else() {
@@ -133,6 +137,57 @@ async fn readiness_falls_and_returns(fleet: &Fleet) -> (Duration, Duration) {
         began.elapsed()
     };
     (is(503).await, is(200).await)
+}
+
+#[test]
+fn connections_that_fall_silent_are_replaced() {
+    run_on_postgresql("connections_that_fall_silent", async |database| {
+        let server = database.postgres().url();
+        let (before, rest) = server.split_once('@').unwrap();
+        let (address, name) = rest.split_once('/').unwrap();
+        let way = Way::to(address.to_owned()).await;
+        let through = PostgresDatabase::create(format!("{before}@{}/{name}", way.address)).await;
+        let around = through.url().replace(&way.address.to_string(), address);
+        let (mut fleet, scim, load) = start(through).await;
+
+        // Every connection of the pool has a statement under way, which waits for a lock, when nothing comes back any more: one
+        // of the outbox, and the callers'.
+        let beside = connect(&around).await;
+        let held = beside.begin().await.unwrap();
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        for (table, connections) in [("mails", 1), ("users", POOL)] {
+            held.execute_unprepared(&format!("LOCK TABLE {table}")).await.unwrap();
+            eventually(&format!("{connections} connections wait"), async || {
+                (count(&beside, waiting).await == connections).then_some(())
+            })
+            .await;
+        }
+        way.falls_silent().await;
+        let silent = Instant::now();
+        held.rollback().await.unwrap();
+        beside.close().await.unwrap();
+        load.goes_on(200).await;
+        let took = silent.elapsed();
+        all_connections_work(&scim).await;
+        let outcome = load.finish().await;
+
+        only_said_to_try_again(&outcome.failures);
+        println!(
+            "{} requests failed, 200 were answered after {took:?}",
+            outcome.failures.len()
+        );
+        assert!(took < REPLACED, "it took {took:?}");
+
+        // The outbox is looked at again, too.
+        let token = fleet.mailing_tenant("mailed").await;
+        scim.with_token(&token).create_user(&user("mailed")).await;
+        let admin = fleet.of(Role::Directory).next().unwrap().admin;
+        eventually("the outbox is looked at", async || {
+            (metric(admin, "directory_outbox_pending").await == Some(1.0)).then_some(())
+        })
+        .await;
+        assert!(fleet.all_run(), "no process ended");
+    });
 }
 
 /// How many rows a statement gives.

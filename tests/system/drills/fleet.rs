@@ -174,12 +174,21 @@ impl Fleet {
 
     /// Makes a tenant that mails nobody, and gives a token that may write there.
     pub async fn tenant(&mut self, slug: &str) -> String {
+        self.make_tenant(slug, false).await
+    }
+
+    /// Makes such a tenant that mails new users.
+    pub async fn mailing_tenant(&mut self, slug: &str) -> String {
+        self.make_tenant(slug, true).await
+    }
+
+    async fn make_tenant(&mut self, slug: &str, mails: bool) -> String {
         if self.operator.expose_secret().is_empty() {
             self.operator = init(directory_command(&self.database, self.folder.path()));
         }
         let directory = self.of(Role::Directory).next().unwrap();
         let operator = DirectoryClient::new(&format!("http://{}", directory.listen)).unwrap();
-        make_tenant(&operator.with_token(&self.operator).unwrap(), slug, false).await
+        make_tenant(&operator.with_token(&self.operator).unwrap(), slug, mails).await
     }
 
     /// Whether no process has ended.

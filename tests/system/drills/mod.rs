@@ -6,5 +6,6 @@ mod fleet;
 mod load;
 mod resolution;
 mod rolling_update;
+mod silence;
 mod start;
 mod stop;
