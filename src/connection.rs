@@ -103,10 +103,15 @@ impl ConnectionArgs {
 
     fn tls(&self) -> Result<Option<ClientTls>, Failure> {
         let given = |file: &Option<PathBuf>| file.clone().filter(|file| !file.as_os_str().is_empty());
-        let Some(authorities) = given(&self.tls_ca_file) else {
-            return Ok(None);
-        };
         let identity = given(&self.tls_cert_file).zip(given(&self.tls_key_file));
+        let Some(authorities) = given(&self.tls_ca_file) else {
+            return match identity {
+                None => Ok(None),
+                Some(_) => Err(Failure::Usage(
+                    "--tls-cert-file needs --tls-ca-file and https".to_owned(),
+                )),
+            };
+        };
         let files = ClientTlsFiles {
             authorities,
             identity: identity.map(|(certificate, key)| IdentityFiles { certificate, key }),

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use directory_proto::service::settings::SettingsError;
 
-use crate::config::{DatabaseConfig, Migrate, MigrateAction};
+use crate::config::{DatabaseConfig, DatabaseUrl, Migrate, MigrateAction};
 use crate::store::schema::{self, Schema, SchemaError};
 use crate::store::{Database, StoreError};
 
@@ -74,10 +74,15 @@ where
 /// # Errors
 /// [`MigrateError::Behind`] if it does not fit and is not to be changed.
 pub async fn prepare(database: &DatabaseConfig, migrate: Migrate) -> Result<Schema, MigrateError> {
-    let url = match (migrate, &database.direct_url) {
-        (Migrate::OnStart, Some(direct)) => direct,
-        _ => &database.url,
-    };
+    if let (Migrate::OnStart, Some(direct)) = (migrate, &database.direct_url) {
+        prepare_at(direct, migrate).await?;
+        // The other URL must lead to the same database.
+        return prepare_at(&database.url, Migrate::Check).await;
+    }
+    prepare_at(&database.url, migrate).await
+}
+
+async fn prepare_at(url: &DatabaseUrl, migrate: Migrate) -> Result<Schema, MigrateError> {
     let db = Database::connect(&url.latest(), schema::CONNECTIONS).await?;
     let schema = schema::read(db.reader()).await?;
     let schema = match migrate {

@@ -46,6 +46,8 @@ const CONCURRENT_REQUESTS: usize = 256;
 const CONCURRENT_STREAMS: u32 = 1_024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// To take what was answered.
+const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(30);
 
 const TOKENS_INTERVAL: Duration = Duration::from_secs(60);
 const CHECK_INTERVAL: Duration = Duration::from_secs(3);
@@ -117,6 +119,7 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
     let mut mails = JoinSet::new();
     mails.spawn(Worker::new(directory.clone(), outbox, codes.clone(), mailing).run(runtime.draining.clone()));
 
+    let age = jittered(config.max_connection_age);
     let router = Server::builder()
         .trace_fn(grpc_span)
         .timeout(REQUEST_TIMEOUT)
@@ -124,8 +127,8 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
         .max_concurrent_streams(CONCURRENT_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        // With a grace, tonic 0.14 says no GOAWAY at that age, and cuts calls off after the grace; they end by their own timeout.
-        .max_connection_age(jittered(config.max_connection_age))
+        // With a grace, tonic 0.14 says no GOAWAY at that age: what does not end then, `connections` cuts off.
+        .max_connection_age(age)
         .layer(ObserveLayer::new())
         .layer(AuthLayer::new(authenticator))
         .add_service(health)
@@ -153,7 +156,12 @@ pub async fn run(config: Config, listener: TcpListener, runtime: &Runtime) -> Re
             codes,
         )))
         .add_service(TokenServiceServer::new(grpc::Tokens::new(directory, page_tokens)));
-    let connections = connections(listener, config.tls.clone(), runtime.stop.clone());
+    let connections = connections(
+        listener,
+        config.tls.clone(),
+        age + REQUEST_TIMEOUT + CONNECTION_AGE_GRACE,
+        runtime.stop.clone(),
+    );
     tracing::info!("serving gRPC");
     let serving = router.serve_with_incoming_shutdown(connections, runtime.stop.clone().cancelled_owned());
     let serving = async {
@@ -256,7 +264,8 @@ async fn watch_database(db: Database, component: Component, reporter: HealthRepo
     let mut was_ready = None;
     tell(&reporter, false).await;
     while !draining.is_cancelled() {
-        if ping(&db, &acquire).await {
+        let answer = draining.run_until_cancelled(ping(&db, &acquire)).await;
+        if answer == Some(true) {
             answered = Some(Instant::now());
         }
         let ready = answered.is_some_and(|at| at.elapsed() < CHECK_VALID);

@@ -144,7 +144,7 @@ impl From<&StoreError> for StoreFailure {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Stale | StoreError::Conflict(_) => Self::Busy,
-            StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Login(_) => Self::Unavailable,
             StoreError::Taken | StoreError::Url(_) | StoreError::Unreadable(_) | StoreError::Database(_) => {
                 Self::Internal
             }
@@ -155,5 +155,9 @@ impl From<&StoreError> for StoreFailure {
 impl Retryable for DirectoryError {
     fn is_retryable(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_retryable())
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_away())
     }
 }

@@ -56,7 +56,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn first_token_expiry(&self) -> Result<Option<i64>, DirectoryError> {
-        Ok(store::tokens::first_expiry(self.db.reader(), self.clock.now_us()).await?)
+        Ok(store::jobs::first_token_expiry(self.db.reader(), self.clock.now_us()).await?)
     }
 
     /// Whether the last use that is noted of a token is old enough to note another.

@@ -74,19 +74,22 @@ async fn two_processes_migrate_at_once_and_both_find_it_done(db: TestDb) {
 
 async fn a_schema_is_changed_past_the_pooler(db: TestDb) {
     empty(&db.db).await;
-    let nowhere = SecretString::from("postgres://nobody@127.0.0.1:1/none".to_owned());
-    let config = DatabaseConfig {
-        url: nowhere.into(),
+    let direct = DatabaseConfig {
         direct_url: Some(db.url.clone().into()),
-        max_connections: 2,
+        ..config(&db)
     };
 
-    assert!(prepare(&config, Migrate::OnStart).await.unwrap().fits());
+    assert!(prepare(&direct, Migrate::OnStart).await.unwrap().fits());
 
-    assert!(
-        prepare(&config, Migrate::Check).await.unwrap_err().is_unavailable(),
-        "who only looks, looks where it serves"
-    );
+    let nowhere = SecretString::from("postgres://nobody@127.0.0.1:1/none".to_owned());
+    let past_it_only = DatabaseConfig {
+        url: nowhere.into(),
+        ..direct
+    };
+    for migrate in [Migrate::OnStart, Migrate::Check] {
+        let refused = prepare(&past_it_only, migrate).await.unwrap_err();
+        assert!(refused.is_unavailable(), "what is served must fit, too: {refused}");
+    }
 }
 
 async fn a_schema_that_lacks_migrations_does_not_fit(db: TestDb) {

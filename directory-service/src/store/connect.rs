@@ -6,7 +6,7 @@
 use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -24,6 +24,9 @@ use super::release::{Doubt, close_what_is_silent};
 
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE_MS: u64 = 4;
+/// So long after its begin a transaction is begun again because the database was away.
+const FAILOVER: Duration = Duration::from_secs(5);
+const AWAY_PAUSE_FACTOR: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// The wait for a connection, and for the answer to BEGIN; longer than both of the others together.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -167,7 +170,8 @@ impl Database {
     }
 
     /// Runs `work` in a writing transaction and commits it; an error rolls it back. What the database gave up for
-    /// another transaction is tried again, a bounded number of times with jitter.
+    /// another transaction is tried again, a bounded number of times with jitter; so is, for a few seconds, what a failover broke
+    /// off before the commit.
     ///
     /// ```text
     /// db.write(|tx| async move { Ok(store::users::insert(&tx, tenant, &new).await?) }).await
@@ -181,44 +185,66 @@ impl Database {
         F: Fn(WriteTransaction) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
+        let begun = Instant::now();
         let mut attempt = 1;
         loop {
             match self.write_once(&work).await {
-                Err(error) if error.is_retryable() && attempt < ATTEMPTS => {
+                Ok(value) => return Ok(value),
+                Err(Failed::InDoubt(error)) => return Err(error),
+                Err(Failed::NothingDone(error))
+                    if attempt < ATTEMPTS
+                        && (error.is_retryable() || error.is_away() && begun.elapsed() < FAILOVER) =>
+                {
                     tracing::debug!(attempt, "a transaction begins again");
-                    tokio::time::sleep(pause(attempt)).await;
+                    let longer = if error.is_away() { AWAY_PAUSE_FACTOR } else { 1 };
+                    tokio::time::sleep(pause(attempt) * longer).await;
                     attempt += 1;
                 }
-                done => return done,
+                Err(Failed::NothingDone(error)) => return Err(error),
             }
         }
     }
 
-    async fn write_once<T, E, F, Fut>(&self, work: &F) -> Result<T, E>
+    async fn write_once<T, E, F, Fut>(&self, work: &F) -> Result<T, Failed<E>>
     where
         E: From<StoreError>,
         F: Fn(WriteTransaction) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let tx = Arc::new(self.begin_write().await?);
+        let begun = self.begin_write().await;
+        let tx = Arc::new(begun.map_err(|error| Failed::NothingDone(error.into()))?);
         let done = work(WriteTransaction(Arc::clone(&tx))).await;
         let Some(tx) = Arc::into_inner(tx) else {
             // Cannot happen: `WriteTransaction` is not Clone, and the finished future has dropped the only one.
-            return Err(StoreError::Unreadable("a transaction outlived its work").into());
+            return Err(Failed::NothingDone(
+                StoreError::Unreadable("a transaction outlived its work").into(),
+            ));
         };
         match done {
             Ok(value) => {
-                tx.commit().await.map_err(StoreError::from)?;
-                Ok(value)
+                let committed = tx.commit().await.map_err(StoreError::from);
+                committed.map(|()| value).map_err(|error| match error {
+                    // It may be committed although the answer is lost.
+                    StoreError::Unavailable(_) => Failed::InDoubt(error.into()),
+                    error => Failed::NothingDone(error.into()),
+                })
             }
             Err(error) => {
                 if let Err(rollback) = tx.rollback().await {
                     tracing::debug!(error = &rollback as &dyn std::error::Error, "rollback failed");
                 }
-                Err(error)
+                Err(Failed::NothingDone(error))
             }
         }
     }
+}
+
+/// Why a transaction was not acknowledged.
+enum Failed<E> {
+    /// And certainly did nothing.
+    NothingDone(E),
+    /// It may have been committed all the same.
+    InDoubt(E),
 }
 
 /// A writing transaction in the hands of the work that [`Database::write`] runs. It is a `&DatabaseTransaction` to
@@ -238,11 +264,18 @@ impl Deref for WriteTransaction {
 pub trait Retryable {
     /// Whether to begin again.
     fn is_retryable(&self) -> bool;
+
+    /// Whether the database was away: a failover, after which another one answers, or a password that is about to arrive here.
+    fn is_away(&self) -> bool;
 }
 
 impl Retryable for StoreError {
     fn is_retryable(&self) -> bool {
         Self::is_retryable(self)
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Login(_))
     }
 }
 
@@ -304,6 +337,7 @@ fn pause(attempt: u32) -> Duration {
 mod tests {
     use std::future::poll_fn;
     use std::pin::pin;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::task::Poll;
 
     use sea_orm::{ConnectionTrait as _, Statement};
@@ -421,6 +455,47 @@ mod tests {
             drop((taken, standing));
             roles(format!("DROP ROLE {role}")).await;
             administrator.close().await.unwrap();
+        });
+    }
+
+    /// Ends the server's side of a transaction as an operator, or a failover, would.
+    async fn end_the_connection_of(tx: &DatabaseTransaction, db: &TestDb) {
+        let asked = Statement::from_string(DbBackend::Postgres, "SELECT pg_backend_pid()");
+        let row = tx.query_one_raw(asked).await.unwrap().unwrap();
+        let pid: i32 = row.try_get_by_index(0).unwrap();
+        // Waits until it is gone, for ten seconds at most.
+        db.sql(&format!("SELECT pg_terminate_backend({pid}, 10000)")).await;
+    }
+
+    #[test]
+    fn what_a_failover_breaks_off_before_the_commit_begins_again_and_what_may_be_committed_does_not() {
+        on_postgres(|db| async move {
+            let attempts = AtomicU32::new(0);
+            let written = db.db.write(|tx| {
+                let (attempts, db) = (&attempts, &db);
+                async move {
+                    if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+                        end_the_connection_of(&tx, db).await;
+                    }
+                    tx.execute_unprepared("SELECT 1").await?;
+                    Ok::<_, StoreError>(())
+                }
+            });
+            written.await.unwrap();
+            assert_eq!(attempts.load(Ordering::Relaxed), 2);
+
+            attempts.store(0, Ordering::Relaxed);
+            let in_doubt = db.db.write(|tx| {
+                let (attempts, db) = (&attempts, &db);
+                async move {
+                    attempts.fetch_add(1, Ordering::Relaxed);
+                    end_the_connection_of(&tx, db).await;
+                    Ok::<_, StoreError>(())
+                }
+            });
+            let refused = in_doubt.await.unwrap_err();
+            assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+            assert_eq!(attempts.load(Ordering::Relaxed), 1);
         });
     }
 

@@ -20,6 +20,10 @@ pub enum StoreError {
     /// The database cannot be reached, or has no connection left.
     #[error("the database does not answer")]
     Unavailable(#[source] DbErr),
+    /// The database refuses the user or the password. At the start somebody has to mend that; later it may be that a password was
+    /// changed there, and not here yet.
+    #[error("the database refuses the user or the password of its URL")]
+    Login(#[source] DbErr),
     /// A row holds what this program never writes.
     #[error("a row cannot be read: {0}")]
     Unreadable(&'static str),
@@ -30,9 +34,10 @@ pub enum StoreError {
 
 /// PostgreSQL: serialization failure, deadlock, lock timeout. SQLite: BUSY and its extended codes.
 const CONFLICT: &[&str] = &["40001", "40P01", "55P03", "5", "6", "261", "262", "517", "773"];
-/// PostgreSQL: too many connections, shutting down, crashed, starting up, read-only after a failover; and a password or a role
-/// that was changed, before our file was.
-const UNAVAILABLE: &[&str] = &["53300", "57P01", "57P02", "57P03", "25006", "28P01", "28000"];
+/// PostgreSQL: too many connections, shutting down, crashed, starting up, read-only after a failover.
+const UNAVAILABLE: &[&str] = &["53300", "57P01", "57P02", "57P03", "25006"];
+/// PostgreSQL: a wrong password, and a role that may not log in.
+const LOGIN: &[&str] = &["28P01", "28000"];
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
@@ -55,6 +60,7 @@ impl From<DbErr> for StoreError {
         match code.as_deref() {
             Some(code) if CONFLICT.contains(&code) => Self::Conflict(error),
             Some(code) if UNAVAILABLE.contains(&code) || code.starts_with("08") => Self::Unavailable(error),
+            Some(code) if LOGIN.contains(&code) => Self::Login(error),
             Some(_) => Self::Database(error),
             None if is_transport(cause) => Self::Unavailable(error),
             None => Self::Database(error),

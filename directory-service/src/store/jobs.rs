@@ -1,19 +1,23 @@
-//! What the workers do for all tenants: claiming mails that are due, and finding codes that expired. The only queries that
-//! do not begin with one tenant; they use partial indexes of their own.
+//! What the workers do for all tenants: claiming mails that are due, finding codes that expired, and what operators watch. The
+//! only queries that do not begin with one tenant; those on users and mails use partial indexes of their own.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LockBehavior, LockType, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+};
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::entities::{mail, tenant, user};
+use super::entities::{mail, tenant, token, user};
 use super::error::StoreError;
 use super::filter::user_column;
 use super::ids::is_one_of;
 use super::mails::{column, is_in_state};
+use super::tokens;
 use crate::domain::activation::ActivationStatus;
 use crate::domain::id::{TenantId, UserId};
 use crate::domain::mail::{ClaimedMail, MailState};
+use crate::domain::token::{Scope, Scopes};
 
 const MINUTE_US: i64 = 60 * 1_000_000;
 
@@ -174,6 +178,25 @@ pub struct Outbox {
     pub parked: i64,
     /// When the oldest one that waits was queued: microseconds since 1970, UTC.
     pub oldest_queued_us: Option<i64>,
+}
+
+/// When the first live token with scope provision ends, of all tenants; none does if there is none.
+///
+/// # Errors
+/// Those of the database.
+#[instrument(name = "store.jobs.first_token_expiry", skip_all)]
+pub async fn first_token_expiry<C: ConnectionTrait>(conn: &C, now_us: i64) -> Result<Option<i64>, StoreError> {
+    let provision = Scopes::from_iter([Scope::Provision]).bits();
+    let provisions = Expr::col(token::Column::Scopes).bit_and(provision).eq(provision);
+    let first = token::Entity::find()
+        .select_only()
+        .column_as(token::Column::ExpiresUs.min(), "first")
+        .filter(tokens::live(now_us))
+        .filter(provisions)
+        .into_tuple::<Option<i64>>()
+        .one(conn)
+        .await?;
+    Ok(first.flatten())
 }
 
 /// Which of these users exist, in whatever tenant.

@@ -1,9 +1,8 @@
-//! Queries on tokens. The look-up by id does not name a tenant: it is what finds the tenant. Nor does the first expiry, which
-//! tells only a time.
+//! Queries on tokens. The look-up by id is the one query that does not name a tenant: it is what finds the tenant.
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _};
+use sea_orm::sea_query::{Condition, Expr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, JoinType, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, RelationDef, Statement,
@@ -16,7 +15,7 @@ use super::error::StoreError;
 use super::tenants;
 use crate::domain::id::TenantId;
 use crate::domain::tenant::{DisplayName, ProvisioningSource};
-use crate::domain::token::{Scope, Scopes, Token, TokenHash, TokenId, VerifiedToken};
+use crate::domain::token::{Scopes, Token, TokenHash, TokenId, VerifiedToken};
 
 /// A token as it is kept.
 pub struct Stored {
@@ -182,25 +181,6 @@ pub async fn touch<C: ConnectionTrait>(conn: &C, id: TokenId, now_us: i64, stale
     Ok(())
 }
 
-/// When the first live token with scope provision ends, of all tenants; none does if there is none.
-///
-/// # Errors
-/// Those of the database.
-#[instrument(name = "store.tokens.first_expiry", skip_all)]
-pub async fn first_expiry<C: ConnectionTrait>(conn: &C, now_us: i64) -> Result<Option<i64>, StoreError> {
-    let provision = Scopes::from_iter([Scope::Provision]).bits();
-    let provisions = Expr::col(token::Column::Scopes).bit_and(provision).eq(provision);
-    let first = token::Entity::find()
-        .select_only()
-        .column_as(token::Column::ExpiresUs.min(), "first")
-        .filter(live(now_us))
-        .filter(provisions)
-        .into_tuple::<Option<i64>>()
-        .one(conn)
-        .await?;
-    Ok(first.flatten())
-}
-
 /// Whether an operator token lives.
 ///
 /// # Errors
@@ -232,7 +212,7 @@ fn of(tenant: Option<TenantId>) -> Condition {
     Condition::all().add(owner)
 }
 
-fn live(now_us: i64) -> Condition {
+pub(super) fn live(now_us: i64) -> Condition {
     let unexpired = Condition::any()
         .add(token::Column::ExpiresUs.is_null())
         .add(token::Column::ExpiresUs.gt(now_us));

@@ -1,10 +1,12 @@
 //! The database goes away and comes back: nothing acknowledged is lost, nobody hangs, and nothing stays broken.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement, TransactionTrait as _};
+use tempfile::TempDir;
 
 use super::fleet::{Fleet, Role};
 use super::load::{Failure, Load};
@@ -28,6 +30,75 @@ const REPLACED: Duration = Duration::from_secs(25);
 #[test]
 fn a_database_that_restarts_or_hangs_costs_time_and_nothing_else() {
     run_with_cluster("a_database_that_restarts_or_hangs", restarts_and_hangs);
+}
+
+#[test]
+fn a_password_is_changed_while_requests_are_served() {
+    run_with_cluster("a_password_is_changed", password_changes);
+}
+
+async fn password_changes(cluster: Cluster) {
+    cluster.demand_password_of("directory");
+    let database = Arc::new(PostgresDatabase::create(cluster.url()).await);
+    let administrator = database.url();
+    let (_, place) = administrator.split_once('@').unwrap();
+    let url = |password: &str| format!("postgres://directory:{password}@{place}");
+    let sql = connect(&database.url()).await;
+    sql.execute_unprepared("CREATE ROLE directory LOGIN SUPERUSER PASSWORD 'first'")
+        .await
+        .unwrap();
+    let folder = TempDir::with_prefix("rollcall-password-").unwrap();
+    let file = folder.path().join("uri");
+    fs::write(&file, url("first")).unwrap();
+    let environment = [
+        ("DIRECTORY_DATABASE_URL", ""),
+        ("DIRECTORY_DATABASE_URL_FILE", file.to_str().unwrap()),
+        ("DIRECTORY_SHUTDOWN_DRAIN_SECONDS", "0"),
+        ("GATEWAY_SHUTDOWN_DRAIN_SECONDS", "0"),
+    ];
+    let mut fleet = Fleet::new(&database, 1, 1, &environment);
+    fleet.start().await;
+    let token = fleet.tenant("password").await;
+    let base = format!("http://{}/scim/v2", fleet.of(Role::Gateway).next().unwrap().listen);
+    let load = Load::start(&base, &token, 2).await;
+    load.goes_on(200).await;
+
+    sql.execute_unprepared("ALTER ROLE directory PASSWORD 'second'")
+        .await
+        .unwrap();
+    fs::write(&file, url("second")).unwrap();
+    let refused = Database::connect(url("first")).await;
+    assert!(refused.is_err(), "the old password still opens a connection");
+    let directory = fleet.places[0].process();
+    eventually("the new password is read", async || {
+        directory.log().contains("are in use").then_some(())
+    })
+    .await;
+    let before = connections(&sql).await;
+    let more = Load::start(&base, &token, CLIENTS * 2).await; // the pool has to grow
+    more.goes_on(400).await;
+    load.goes_on(100).await;
+
+    let after = connections(&sql).await;
+    assert!(
+        after > before,
+        "{before} connections before, {after} after: none was opened with the new password"
+    );
+    for load in [load, more] {
+        let outcome = load.finish().await;
+        assert_eq!(outcome.failures.len(), 0, "{:?}", outcome.failures);
+    }
+    println!("the password was changed; {before} connections became {after}");
+    sql.close().await.unwrap();
+}
+
+/// How many connections the directory has.
+async fn connections(sql: &DatabaseConnection) -> i64 {
+    let count = "SELECT COUNT(*) FROM pg_stat_activity WHERE usename = 'directory'";
+    let row = sql
+        .query_one_raw(Statement::from_string(sql.get_database_backend(), count))
+        .await;
+    row.unwrap().unwrap().try_get_by_index(0).unwrap()
 }
 
 /// One of each program, and clients who are served.

@@ -93,6 +93,13 @@ impl Cluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Asks this role for a password from now on; all others are trusted.
+    pub fn demand_password_of(&self, role: &str) {
+        let rules = format!("host all {role} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
+        fs::write(self.data().join("pg_hba.conf"), rules).unwrap();
+        self.run("pg_ctl", &["--pgdata", self.data().to_str().unwrap(), "reload"]);
+    }
+
     /// Ends the server and starts it again. `fast` cuts every connection off, `immediate` is a crash.
     pub fn restart(&self, mode: &str) {
         self.control(&["--mode", mode, "restart"]);
