@@ -75,7 +75,8 @@ async fn password_changes(cluster: Cluster) {
     })
     .await;
     let before = connections(&sql).await;
-    let more = Load::start(&base, &token, CLIENTS * 2).await; // the pool has to grow
+    let another = fleet.tenant("another").await;
+    let more = Load::start(&base, &another, CLIENTS * 2).await; // the pool has to grow
     more.goes_on(400).await;
     load.goes_on(100).await;
 
