@@ -100,6 +100,9 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
 
     /// Looks at the files now.
     pub fn look(&self) {
+        if self.files.is_empty() {
+            return;
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let contents = contents(&self.files);
         if last.contents == contents && last.failure.is_none() {
@@ -210,6 +213,18 @@ mod tests {
         mode(0o600);
         value.look();
         assert_eq!(*value.current(), 2);
+    }
+
+    #[test]
+    fn what_has_no_files_stays_as_it_is() {
+        let value = Reloaded::fixed(1);
+        let changes = value.changes();
+
+        value.look();
+
+        assert_eq!(*value.current(), 1);
+        assert!(!changes.has_changed().unwrap());
+        assert!(value.last.lock().unwrap().failure.is_none());
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use x509_parser::parse_x509_certificate;
 
 use crate::reload::{Reloaded, read};
 
@@ -69,12 +71,29 @@ impl IdentityFiles {
     /// [`TlsError`], which names the file.
     pub fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
         let certificates = certificates(&self.certificate)?;
+        if certificates
+            .first()
+            .and_then(expires_in)
+            .is_some_and(|seconds| seconds < 0)
+        {
+            return Err(TlsError::Content {
+                path: self.certificate.clone(),
+                rule: "must hold a certificate that has not ended",
+            });
+        }
         let key = PrivateKeyDer::from_pem_slice(&bytes(&self.key)?).map_err(|_| TlsError::Content {
             path: self.key.clone(),
             rule: "must hold a private key in PEM, without a password",
         })?;
         Ok((certificates, key))
     }
+}
+
+/// In how many seconds a certificate ends; less than 0 if it has ended.
+pub fn expires_in(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(parsed.validity().not_after.timestamp() - i64::try_from(now).ok()?)
 }
 
 /// The authorities of a file.

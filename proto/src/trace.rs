@@ -84,3 +84,18 @@ fn trace_id_of(span: &Span) -> Option<String> {
     let span_context = context.span().span_context().clone();
     span_context.is_valid().then(|| span_context.trace_id().to_string())
 }
+
+/// An error with its causes, as logs show it: a logger of JSON would leave the causes out. Only for errors that hold nothing
+/// personal.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

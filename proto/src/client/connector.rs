@@ -4,20 +4,26 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Uri;
+use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
+use tower::{BoxError, Service as _, ServiceExt as _};
 
 use super::target::{InvalidTarget, MOST_ADDRESSES, Target};
 use crate::tls::ClientTls;
 
 /// For each address of a name, and for the handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A gRPC message without fields: not compressed, of no bytes.
+const EMPTY_MESSAGE: &[u8] = &[0; 5];
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,8 +56,8 @@ impl Connector {
         })
     }
 
-    /// Connects to this address; the connection is made anew when it ends.
-    pub(super) async fn connect(&self, address: &Arc<str>) -> Result<Channel, tonic::transport::Error> {
+    /// Connects to this address, where somebody must answer; the connection is made anew when it ends.
+    pub(super) async fn connect(&self, address: &Arc<str>) -> Result<Channel, BoxError> {
         // What is encrypted is the connector's affair: tonic must not ask for TLS settings of its own.
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
@@ -62,7 +68,9 @@ impl Connector {
             let (connector, address) = (connector.clone(), address.clone());
             async move { connector.open(&address).await.map(TokioIo::new) }
         });
-        endpoint.connect_with_connector(connect).await
+        let channel = endpoint.connect_with_connector(connect).await?;
+        answers(channel.clone()).await?;
+        Ok(channel)
     }
 
     async fn open(&self, address: &str) -> io::Result<Box<dyn Stream>> {
@@ -78,6 +86,17 @@ impl Connector {
         let stream = in_time(TlsConnector::from(tls.config()).connect(name, stream)).await?;
         Ok(Box::new(stream))
     }
+}
+
+/// Waits for an answer, whatever it is: over TLS 1.3 a server refuses our certificate only after the handshake.
+async fn answers(mut channel: Channel) -> Result<(), BoxError> {
+    let question = http::Request::post("/grpc.health.v1.Health/Check")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::new(Full::new(Bytes::from_static(EMPTY_MESSAGE))))?;
+    let answer = async { channel.ready().await?.call(question).await };
+    timeout(CONNECT_TIMEOUT, answer).await??;
+    Ok(())
 }
 
 /// Connects to the first address that answers: one that swallows everything must not hide those behind it.

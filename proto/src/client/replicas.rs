@@ -1,8 +1,9 @@
 //! The replicas of a directory that answer. A call goes to the less busy of two that are drawn; one whose connection
 //! fails is drawn no more until a new connection to it stands.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -13,6 +14,7 @@ use tonic::transport::Channel;
 use super::connector::Connector;
 use super::resolve::Resolve;
 use super::target::MOST_ADDRESSES;
+use crate::trace::chain;
 
 /// How often the addresses are asked for while all goes well.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -76,6 +78,8 @@ pub(super) struct Replicas<S = Channel> {
     set: watch::Sender<Set<S>>,
     /// Wakes the keeper before its time.
     wanted: Notify,
+    /// Why addresses do not answer.
+    failures: Mutex<BTreeMap<Arc<str>, String>>,
 }
 
 impl<S: Clone> Replicas<S> {
@@ -83,6 +87,7 @@ impl<S: Clone> Replicas<S> {
         Self {
             set: watch::Sender::new(Arc::new([])),
             wanted: Notify::new(),
+            failures: Mutex::default(),
         }
     }
 
@@ -111,6 +116,39 @@ impl<S: Clone> Replicas<S> {
     pub(super) fn suspect(&self, replica: &Replica<S>) {
         replica.suspect.store(true, Ordering::Relaxed);
         self.wanted.notify_one();
+    }
+
+    /// Why nobody answers, if anything is known about it.
+    pub(super) fn failure(&self) -> Option<String> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures
+            .iter()
+            .next()
+            .map(|(address, failure)| format!("{address}: {failure}"))
+    }
+
+    fn forget(&self, gone: impl Fn(&Arc<str>) -> bool) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.retain(|address, _| !gone(address));
+    }
+
+    /// Notes how an attempt at an address went. Says so once, not at each of them.
+    fn note(&self, address: &Arc<str>, failure: Option<String>) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match (failures.get(address), failure) {
+            (None, Some(failure)) => {
+                tracing::warn!(failure, %address, "a directory does not answer");
+                failures.insert(address.clone(), failure);
+            }
+            (Some(_), Some(failure)) => {
+                failures.insert(address.clone(), failure);
+            }
+            (Some(_), None) => {
+                tracing::info!(%address, "a directory answers again");
+                failures.remove(address);
+            }
+            (None, None) => {}
+        }
     }
 
     fn insert(&self, replica: Arc<Replica<S>>) {
@@ -187,6 +225,7 @@ impl Replicas {
             let begun = Instant::now();
             known.look(resolver).await;
             self.remove(|replica| !known.addresses.contains(&replica.address));
+            self.forget(|address| !known.addresses.contains(address));
             let all_answer = self.connect(&known.addresses, connector).await && !known.addresses.is_empty();
             let interval = if all_answer { RESOLVE_INTERVAL } else { pause };
             pause = if all_answer {
@@ -215,11 +254,13 @@ impl Replicas {
         let mut all = true;
         while let Some((address, attempt)) = attempts.next().await {
             match attempt {
-                Ok(channel) => self.insert(Replica::new(address.clone(), channel)),
+                Ok(channel) => {
+                    self.note(address, None);
+                    self.insert(Replica::new(address.clone(), channel));
+                }
                 Err(error) => {
                     all = false;
-                    let cause = &error as &dyn std::error::Error;
-                    tracing::debug!(error = cause, %address, "a directory does not answer");
+                    self.note(address, Some(chain(&*error)));
                     self.remove(|replica| replica.address == *address);
                 }
             }

@@ -78,7 +78,8 @@ where
         }
         let patience = deadline.min(begun + WAIT_FOR_SERVER.max(begun.elapsed()));
         let Some(drawn) = replicas.draw(not_at.as_deref(), patience).await else {
-            return Err(Status::unavailable("no directory answers at the address"));
+            let failure = replicas.failure().unwrap_or_else(|| "it has no address".to_owned());
+            return Err(Status::unavailable(format!("no directory answers: {failure}")));
         };
         let mut attempt = http::Request::from_parts(parts.clone(), Body::new(Full::new(bytes.clone())));
         let left = deadline.saturating_duration_since(Instant::now());

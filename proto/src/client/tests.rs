@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
@@ -340,14 +341,26 @@ impl Resolve for Told {
     }
 }
 
-/// A port that takes connections and says nothing: enough to be connected to.
-async fn server() -> (Arc<str>, tokio::task::JoinHandle<()>) {
+/// A server that takes connections; one that answers knows no service.
+async fn server(answers: bool) -> (Arc<str>, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string().into();
     let taken = tokio::spawn(async move {
-        let mut streams = Vec::new();
+        let mut connections = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            streams.push(stream);
+            connections.spawn(async move {
+                if !answers {
+                    std::future::pending::<()>().await;
+                }
+                let unknown = hyper::service::service_fn(async |_| {
+                    let answer = http::Response::builder()
+                        .header("grpc-status", "12")
+                        .body(Body::empty());
+                    Ok::<_, std::convert::Infallible>(answer.unwrap())
+                });
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(TokioIo::new(stream), unknown).await;
+            });
         }
     });
     (address, taken)
@@ -366,8 +379,8 @@ async fn eventually(client: &DirectoryClient, holds: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn replicas_come_and_go_as_the_resolver_tells() {
-    let (first, _first) = server().await;
-    let (second, second_server) = server().await;
+    let (first, _first) = server(true).await;
+    let (second, second_server) = server(true).await;
     let told = Told::new(vec![first.clone()]);
     let target: Target = "dns:///directory:1".parse().unwrap();
     let client = DirectoryClient::resolved_by(told.clone(), &target, None).unwrap();
@@ -405,18 +418,30 @@ async fn replicas_come_and_go_as_the_resolver_tells() {
 
 #[tokio::test]
 async fn a_write_to_a_server_that_says_nothing_ends_at_its_deadline() {
-    let (address, _server) = server().await;
+    // It answered when the connection was made, and then no more.
+    let silent = tower::service_fn(async |_: http::Request<Body>| std::future::pending().await);
+    let replicas = Replicas::of([("silent", Fake::new(silent))]);
+    let late = send(&replicas, call("DeleteUser", Duration::from_millis(100)))
+        .await
+        .unwrap_err();
+    assert_eq!(late.code(), Code::DeadlineExceeded, "{late:?}");
+
+    let (address, _server) = server(false).await;
     let client = DirectoryClient::new(&format!("http://{address}")).unwrap();
     let hurried = client.with_timeout(Duration::from_millis(100));
-
     for _ in 0..5 {
         let late = hurried
             .users()
             .delete_user(crate::v1::DeleteUserRequest::default())
             .await
             .unwrap_err();
-        assert_eq!(late.code(), Code::DeadlineExceeded, "{late:?}");
+        assert_eq!(
+            late.code(),
+            Code::Unavailable,
+            "who never answered is no replica: {late:?}"
+        );
     }
+    assert_eq!(hurried.replicas(), 0);
 }
 
 #[tokio::test]

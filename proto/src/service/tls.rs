@@ -7,19 +7,17 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::{KeyValue, global};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use x509_parser::parse_x509_certificate;
 
 use crate::reload::Reloaded;
-use crate::tls::{IdentityFiles, TlsError, authorities};
+use crate::tls::{IdentityFiles, TlsError, authorities, expires_in};
 
 /// The files of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +80,18 @@ fn make(files: &ServerTlsFiles, protocols: &[&[u8]]) -> Result<Made, TlsError> {
         }
     };
     let (chain, key) = files.identity.read()?;
-    let certificate = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
+    let certificate = chain.first().cloned().expect("a file without a certificate is refused");
     let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|source| TlsError::Identity {
             files: files.identity.clone(),
             source,
         })?;
+    if files.client_authorities.is_some() {
+        // A session that goes on would show no certificate again, although the first one has ended meanwhile.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(Made {
         config: Arc::new(config),
@@ -121,7 +124,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
         if let State::Handshaking(accept) = &mut self.0 {
             let done = ready!(Pin::new(accept.as_mut()).poll(context));
             self.0 = State::Ended;
-            self.0 = State::Encrypted(Box::new(done?));
+            let stream = done.inspect_err(|error| tracing::info!(%error, "a TLS handshake failed"))?;
+            self.0 = State::Encrypted(Box::new(stream));
         }
         match &mut self.0 {
             State::Plain(stream) => poll(Pin::new(stream), context),
@@ -198,12 +202,6 @@ pub fn show_expiry(metric: &'static str, certificates: Vec<(&'static str, Certif
             }
         })
         .build();
-}
-
-fn expires_in(certificate: &CertificateDer<'_>) -> Option<i64> {
-    let (_, parsed) = parse_x509_certificate(certificate).ok()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(parsed.validity().not_after.timestamp() - i64::try_from(now).ok()?)
 }
 
 #[cfg(test)]

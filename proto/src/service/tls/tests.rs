@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::tls::{ClientTls, ClientTlsFiles};
+use crate::tls::{ClientTls, ClientTlsFiles, expires_in};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -73,7 +73,7 @@ async fn talk(server: &ServerTls, client: Arc<ClientConfig>) -> io::Result<[u8; 
         server.write_all(b"pong").await?;
         server.flush().await?;
         server.shutdown().await?;
-        Ok(read)
+        io::Result::Ok(read)
     };
     let ask = async {
         let mut stream = TlsConnector::from(client).connect(name, ours).await?;
@@ -84,8 +84,10 @@ async fn talk(server: &ServerTls, client: Arc<ClientConfig>) -> io::Result<[u8; 
         assert_eq!(answer, b"pong");
         io::Result::Ok(())
     };
-    let (read, _asked) = tokio::join!(serve, ask);
-    read
+    let (read, asked) = tokio::join!(serve, ask);
+    let read = read?;
+    asked?; // whole, to the farewell
+    Ok(read)
 }
 
 #[tokio::test]
@@ -148,21 +150,66 @@ async fn a_replaced_certificate_is_shown_to_new_connections() {
     assert_eq!(talk(&server, client.config()).await.unwrap(), *b"ping");
 }
 
+#[test]
+fn a_certificate_that_has_ended_is_refused_and_leaves_the_old_one_in_use() {
+    let files = files();
+    let server = ServerTls::load(files.server.clone(), &[b"h2"]).unwrap();
+    let before = server.certificate();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["directory".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2001, 2, 3);
+    let ended = params.signed_by(&key, &files.authority).unwrap();
+    std::fs::write(&files.server.identity.certificate, ended.pem()).unwrap();
+    std::fs::write(&files.server.identity.key, key.serialize_pem()).unwrap();
+
+    server.0.look();
+
+    assert_eq!(server.certificate(), before);
+    let refused = ServerTls::load(files.server, &[b"h2"]).unwrap_err().to_string();
+    assert!(refused.contains("has not ended"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_session_that_shows_no_certificate_is_not_resumed() {
+    let files = files();
+    let server = ServerTls::load(files.server, &[b"h2"]).unwrap();
+    let client = ClientTls::load(files.client).unwrap().config(); // remembers sessions
+    for _ in 0..2 {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let mut server = server.accept(theirs);
+        let name = ServerName::try_from("directory").unwrap();
+        let serve = async {
+            server.write_all(b"hello").await.unwrap();
+            server.shutdown().await.unwrap();
+        };
+        let ask = async {
+            let mut stream = TlsConnector::from(client.clone()).connect(name, ours).await.unwrap();
+            stream.read_to_end(&mut Vec::new()).await.unwrap();
+            stream.get_ref().1.handshake_kind()
+        };
+        let ((), kind) = tokio::join!(serve, ask);
+        assert_eq!(kind, Some(rustls::HandshakeKind::Full));
+    }
+}
+
 #[tokio::test]
 async fn half_a_pair_leaves_the_old_one_in_use() {
     let files = files();
     let server = ServerTls::load(files.server.clone(), &[b"h2"]).unwrap();
     let client = ClientTls::load(files.client).unwrap();
+    let before = server.certificate();
     let old_key = std::fs::read(&files.server.identity.key).unwrap();
 
     write(files.folder.path(), &files.authority, "directory");
     let new_key = std::fs::read(&files.server.identity.key).unwrap();
     std::fs::write(&files.server.identity.key, &old_key).unwrap();
     server.0.look();
+    assert_eq!(server.certificate(), before);
     assert_eq!(talk(&server, client.config()).await.unwrap(), *b"ping");
 
     std::fs::write(&files.server.identity.key, &new_key).unwrap();
     server.0.look();
+    assert_ne!(server.certificate(), before);
     assert_eq!(talk(&server, client.config()).await.unwrap(), *b"ping");
 }
 
