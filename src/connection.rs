@@ -316,6 +316,9 @@ impl Connection {
 
     fn explain_code(&self, status: &Status) -> String {
         match status.code() {
+            Code::Unavailable if self.endpoint.starts_with("https:") => {
+                format!("cannot reach the directory at {}: {}", self.endpoint, status.message())
+            }
             Code::Unavailable => {
                 format!(
                     "cannot reach the directory at {}: is `rollcall up` running? (--grpc-endpoint)",

@@ -1,7 +1,7 @@
 //! Every setting, typed and parsed once, from flags and the environment. What is wrong is told all at once.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,11 @@ use clap::{Args, Parser, Subcommand};
 use directory_proto::reload::{self, Reloaded, Unusable};
 use directory_proto::service::settings::{Problems, SettingsError, given, given_path, path};
 use directory_proto::service::tls::{ServerTls, ServerTlsFiles};
+use directory_proto::tls::authorities;
+use directory_proto::trace::chain;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::keyring::Keyring;
 use crate::mail::Mailing;
 
 mod mail;
@@ -222,6 +225,9 @@ pub struct InitArgs {
     /// Where the data is.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// on-start or check: whether the schema may be changed [default: on-start].
+    #[arg(long, env = "DIRECTORY_DB_MIGRATE")]
+    db_migrate: Option<String>,
     /// Revokes the operator tokens that live and makes a new one.
     #[arg(long)]
     pub new_operator_token: bool,
@@ -311,6 +317,7 @@ impl DatabaseArgs {
             problems.add("DIRECTORY_DATABASE_URL (or DIRECTORY_DATABASE_URL_FILE) is required");
             SecretString::default().into()
         });
+        check_driver(problems, |name| std::env::var(name).ok());
         let max_connections = problems.number(
             "DIRECTORY_DATABASE_MAX_CONNECTIONS",
             self.database_max_connections,
@@ -321,6 +328,40 @@ impl DatabaseArgs {
             direct_url,
             max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
         }
+    }
+}
+
+impl InitArgs {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`SettingsError`]: every problem at once.
+    pub fn check(self) -> Result<(DatabaseConfig, Migrate), SettingsError> {
+        let mut problems = Problems::default();
+        let database = self.database.read(&mut problems);
+        let migrate = migrate(&mut problems, self.db_migrate);
+        problems.none_or((database, migrate))
+    }
+}
+
+fn migrate(problems: &mut Problems, value: Option<String>) -> Migrate {
+    given(value)
+        .map_or(Ok(Migrate::OnStart), |text| text.parse())
+        .unwrap_or_else(|rule| {
+            problems.add(format!("DIRECTORY_DB_MIGRATE {rule}"));
+            Migrate::Check
+        })
+}
+
+/// The standard variables of PostgreSQL's clients that decide who is trusted: our driver ignores what it does not understand,
+/// and would go on without encryption.
+fn check_driver(problems: &mut Problems, variable: impl Fn(&str) -> Option<String>) {
+    let modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+    if given(variable("PGSSLMODE")).is_some_and(|mode| !modes.contains(&mode.as_str())) {
+        problems.add(format!("PGSSLMODE must be one of {}", modes.join(", ")));
+    }
+    if let Some(file) = given(variable("PGSSLROOTCERT")) {
+        problems.usable("PGSSLROOTCERT", authorities(Path::new(&file)));
     }
 }
 
@@ -361,14 +402,15 @@ impl ServeArgs {
             1..=MOST_CONNECTION_AGE_SECONDS,
         );
         let database = self.database.read(&mut problems);
-        let migrate = given(self.db_migrate)
-            .map_or(Ok(Migrate::OnStart), |text| text.parse())
-            .unwrap_or_else(|rule| {
-                problems.add(format!("DIRECTORY_DB_MIGRATE {rule}"));
-                Migrate::Check
-            });
-        if given_path(self.keyring_file.clone()).is_none() {
-            problems.add("DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line");
+        let migrate = migrate(&mut problems, self.db_migrate);
+        match given_path(self.keyring_file.clone()) {
+            None => problems.add("DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line"),
+            Some(file) => {
+                problems.usable(
+                    "DIRECTORY_KEYRING_FILE",
+                    Keyring::load(&file).map_err(|error| chain(&error)),
+                );
+            }
         }
         let mut seconds = |name, text| problems.number(name, text, 0..=MOST_SHUTDOWN_SECONDS);
         let drain = seconds("DIRECTORY_SHUTDOWN_DRAIN_SECONDS", self.shutdown_drain_seconds);
@@ -408,11 +450,18 @@ fn tls(
         ("DIRECTORY_TLS_CERT_FILE", certificate),
         ("DIRECTORY_TLS_KEY_FILE", key),
     )?;
+    let authorities = client_authorities.iter().map(|file| authorities(file));
+    for read in authorities {
+        problems.usable("DIRECTORY_TLS_CA_FILE", read)?;
+    }
     let files = ServerTlsFiles {
         identity,
         client_authorities,
     };
-    problems.usable("DIRECTORY_TLS_…_FILE", ServerTls::load(files, PROTOCOLS))
+    problems.usable(
+        "DIRECTORY_TLS_CERT_FILE, DIRECTORY_TLS_KEY_FILE",
+        ServerTls::load(files, PROTOCOLS),
+    )
 }
 
 /// None: nothing is set. What is set and cannot be used is told, and stood in for by a URL that leads nowhere.
@@ -449,6 +498,32 @@ impl DatabaseConfig {
 mod tests {
     use super::*;
 
+    /// A keyring of one key, with the folder that it is in.
+    fn keyring() -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keyring");
+        Keyring::create_if_absent(&file).unwrap();
+        let flag = format!("--keyring-file={}", file.display());
+        (folder, flag)
+    }
+
+    #[test]
+    fn a_driver_that_would_not_check_whom_it_speaks_to_is_not_started() {
+        let problems = |name: &'static str, value: &'static str| {
+            let mut problems = Problems::default();
+            check_driver(&mut problems, |asked| (asked == name).then(|| value.to_owned()));
+            problems.none_or(()).err().map(|error| error.0)
+        };
+        assert_eq!(problems("PGSSLMODE", "verify-full"), None);
+        assert_eq!(problems("PGSSLMODE", ""), None);
+        assert!(problems("PGSSLMODE", "verify-ful").unwrap()[0].starts_with("PGSSLMODE must be one of disable"));
+        let told = problems("PGSSLROOTCERT", "/nowhere/ca.crt").unwrap();
+        assert!(
+            told[0].starts_with("PGSSLROOTCERT: /nowhere/ca.crt cannot be read"),
+            "{told:?}"
+        );
+    }
+
     fn serve(arguments: &[&str]) -> ServeArgs {
         let program = ["directory-service", "serve"];
         match Cli::try_parse_from(program.iter().chain(arguments)).unwrap().command {
@@ -467,6 +542,7 @@ mod tests {
             "--tls-ca-file=/nowhere/ca.crt",
             "--allow-plaintext=maybe",
             "--max-connection-age-seconds=0",
+            "--keyring-file=/nowhere/keyring",
             "--shutdown-drain-seconds=3601",
             "--shutdown-grace-seconds=soon",
         ])
@@ -483,7 +559,7 @@ mod tests {
                 "DIRECTORY_DATABASE_URL must begin with sqlite: or postgres:",
                 "DIRECTORY_DATABASE_MAX_CONNECTIONS must be a whole number from 1 to 1000",
                 "DIRECTORY_DB_MIGRATE must be on-start or check",
-                "DIRECTORY_KEYRING_FILE is required: a file with 32 random bytes in base64 a line",
+                "DIRECTORY_KEYRING_FILE: the keyring /nowhere/keyring cannot be used: No such file or directory (os error 2)",
                 "DIRECTORY_SHUTDOWN_DRAIN_SECONDS must be a whole number from 0 to 3600",
                 "DIRECTORY_SHUTDOWN_GRACE_SECONDS must be a whole number from 0 to 3600",
             ]
@@ -492,12 +568,12 @@ mod tests {
 
     #[test]
     fn a_url_may_come_from_a_file_but_not_from_both() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, keyring) = keyring();
         let file = folder.path().join("uri");
         std::fs::write(&file, "postgres://directory@db/directory\n").unwrap();
         let from_file = format!("--database-url-file={}", file.display());
 
-        let config = serve(&[&from_file, "--keyring-file=/keys"]).check().unwrap().config;
+        let config = serve(&[&from_file, &keyring]).check().unwrap().config;
         let url = &config.database.url;
         assert_eq!(url.current().expose_secret(), "postgres://directory@db/directory");
         assert_eq!(
@@ -511,7 +587,7 @@ mod tests {
         assert_eq!(config.shutdown_drain, Duration::from_secs(10));
         assert_eq!(config.shutdown_grace, Duration::from_secs(40));
 
-        let both = serve(&[&from_file, "--database-url=sqlite::memory:", "--keyring-file=/keys"]).check();
+        let both = serve(&[&from_file, "--database-url=sqlite::memory:", &keyring]).check();
         assert_eq!(
             both.unwrap_err().0,
             ["DIRECTORY_DATABASE_URL and DIRECTORY_DATABASE_URL_FILE are both set; keep one"]
@@ -520,10 +596,11 @@ mod tests {
 
     #[test]
     fn grpc_in_the_clear_off_this_machine_must_be_allowed() {
+        let (_folder, keyring) = keyring();
         let open = [
             "--grpc-listen=0.0.0.0:50051",
             "--database-url=sqlite::memory:",
-            "--keyring-file=/keys",
+            keyring.as_str(),
         ];
         let refused = serve(&open).check().unwrap_err();
         assert!(refused.0[0].contains("DIRECTORY_ALLOW_PLAINTEXT=true"), "{refused}");
@@ -542,8 +619,9 @@ mod tests {
 
     #[test]
     fn secrets_show_neither_in_debug_output_nor_in_errors() {
+        let (_folder, keyring) = keyring();
         let secret = "--database-url=postgres://directory:hunter2@db/directory";
-        let arguments = serve(&[secret, "--keyring-file=/keys"]);
+        let arguments = serve(&[secret, &keyring]);
         assert!(!format!("{arguments:?}").contains("hunter2"));
         let config = arguments.check().unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -75,8 +75,9 @@ pub fn new_token() -> SecretString {
 /// # Errors
 /// [`InitError`], with what to do.
 pub async fn command(args: InitArgs) -> Result<ExitCode, InitError> {
-    let database = args.database.check()?;
-    let token = make(&database, Migrate::OnStart, args.new_operator_token).await?;
+    let new_operator_token = args.new_operator_token;
+    let (database, migrate) = args.check()?;
+    let token = make(&database, migrate, new_operator_token).await?;
     writeln!(io::stdout(), "{}", token.expose_secret())?;
     Ok(ExitCode::SUCCESS)
 }

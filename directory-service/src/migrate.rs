@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use directory_proto::service::settings::SettingsError;
+use directory_proto::trace::chain;
 
 use crate::config::{DatabaseConfig, DatabaseUrl, Migrate, MigrateAction};
 use crate::store::schema::{self, Schema, SchemaError};
@@ -59,8 +60,8 @@ where
     loop {
         match attempt().await {
             Err(error) if error.is_unavailable() && begin.elapsed() < patience => {
-                let cause = &error as &dyn std::error::Error;
-                tracing::warn!(error = cause, pause_ms = pause.as_millis(), "waiting for the database");
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(error = chain(&error), pause_ms, "waiting for the database");
             }
             done => return done,
         }

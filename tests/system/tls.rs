@@ -65,6 +65,8 @@ fn everybody_is_encrypted_and_nobody_without_a_certificate_is_heard() {
         assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
         let other = rollcall(&system, &["user", "show", &ada, "--tls-server-name", "elsewhere"]);
         assert!(!other.status.success());
+        let told = String::from_utf8_lossy(&other.stderr).into_owned();
+        assert!(told.contains("not valid for name"), "the cause is told: {told}");
     });
 }
 

@@ -83,7 +83,11 @@ fn store_failed(failure: StoreFailure, error: &(dyn std::error::Error + 'static)
             try_again("too many writers met; try again")
         }
         StoreFailure::Unavailable => {
-            tracing::error!(error, "the database does not answer");
+            // Its causes are of the connection, and hold nothing personal.
+            tracing::error!(
+                error = directory_proto::trace::chain(error),
+                "the database does not answer"
+            );
             try_again("the database does not answer; try again")
         }
         StoreFailure::Internal => {
