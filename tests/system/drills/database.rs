@@ -58,10 +58,19 @@ async fn password_changes(cluster: Cluster) {
     ];
     let mut fleet = Fleet::new(&database, 1, 1, &environment);
     fleet.start().await;
-    let token = fleet.tenant("password").await;
     let base = format!("http://{}/scim/v2", fleet.of(Role::Gateway).next().unwrap().listen);
-    let load = Load::start(&base, &token, 2).await;
-    load.goes_on(200).await;
+    let [warm, token, another] = [
+        fleet.tenant("warm").await,
+        fleet.tenant("few").await,
+        fleet.tenant("many").await,
+    ];
+    // Until the new password has arrived, no connection can be opened: a pool that was busier has enough of them.
+    let busier = Load::start(&base, &warm, 3).await;
+    busier.goes_on(200).await;
+    let busier = busier.finish().await;
+    assert_eq!(busier.failures.len(), 0, "{:?}", busier.failures);
+    let load = Load::start(&base, &token, 1).await;
+    load.goes_on(50).await;
 
     sql.execute_unprepared("ALTER ROLE directory PASSWORD 'second'")
         .await
@@ -75,10 +84,9 @@ async fn password_changes(cluster: Cluster) {
     })
     .await;
     let before = connections(&sql).await;
-    let another = fleet.tenant("another").await;
-    let more = Load::start(&base, &another, CLIENTS * 2).await; // the pool has to grow
-    more.goes_on(400).await;
-    load.goes_on(100).await;
+    let more = Load::start(&base, &another, CLIENTS).await; // the pool has to grow
+    more.goes_on(200).await;
+    load.goes_on(20).await;
 
     let after = connections(&sql).await;
     assert!(
