@@ -39,22 +39,6 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error with everything that caused it, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Many errors repeat their cause in their own text.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text.replace('\n', " ")
-}
-
 /// Tells a failure on standard error. The exit code is 0, 1, or 2 for wrong usage.
 pub fn report(done: Result<(), Failure>) -> ExitCode {
     match done {
@@ -73,6 +57,8 @@ pub fn report(done: Result<(), Failure>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use directory_proto::trace::chain;
+
     use super::*;
 
     #[test]

@@ -16,6 +16,7 @@ use clap::Args;
 use directory_proto::client::{InvalidTarget, Target};
 use directory_proto::service::{Runtime, admin, stop_on_signals, telemetry};
 use directory_proto::status::reason_of;
+use directory_proto::trace::chain;
 use directory_proto::v1::{self, CreateTenantRequest, ErrorReason, GetTenantRequest};
 use directory_service::config::MailArgs;
 use directory_service::keyring::Keyring;
@@ -30,7 +31,7 @@ use tonic::{Code, Status};
 
 use crate::connection::{Connection, DEFAULT_DATA_DIR, DEFAULT_TENANT};
 use crate::data_dir::{DataDir, OperatorToken};
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::tokens::{self, DEFAULT_SOURCE};
 
 use self::announcement::{Addresses, Announcement};

@@ -85,17 +85,19 @@ fn trace_id_of(span: &Span) -> Option<String> {
     span_context.is_valid().then(|| span_context.trace_id().to_string())
 }
 
-/// An error with its causes, as logs show it: a logger of JSON would leave the causes out. Only for errors that hold nothing
-/// personal.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+/// An error with everything that caused it, on one line. Logs of JSON would leave the causes out; only errors that hold nothing
+/// personal may get there.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Many errors repeat their cause in their own text.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
         }
-        cause = error.source();
+        source = cause.source();
     }
-    text
+    text.replace('\n', " ")
 }

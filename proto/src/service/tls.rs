@@ -1,5 +1,5 @@
 //! TLS as a server has it: certificates from files that are read again when they change, and connections whose handshake is
-//! part of their first read, so that nobody who is slow at it holds up those who come after.
+//! part of their first read or write, so that nobody who is slow at it holds up those who come after.
 
 use std::future::Future as _;
 use std::io;
